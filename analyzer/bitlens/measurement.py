@@ -1,0 +1,126 @@
+"""The result types: one document about the models of one target, as plain frozen data.
+
+The JSON form (`bitlens.analysis/1`, described by `analysis.schema.json`) has exactly these keys.
+`None` means unknown and is never written as 0.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from bitlens.problems import Problem
+
+Weights = Literal["checkpoint", "initial", "shapes"]
+"""Where the numbers come from: a checkpoint's values, freshly initialised values, or shapes alone."""
+Certainty = Literal["exact", "range", "unknown"]
+
+
+@dataclass(frozen=True, slots=True)
+class SchemeResult:
+    """What one numeric format does to a layer (or, in `Model.schemes`, to the whole model)."""
+
+    bytes: int
+    """Bytes of all parameters after the library's conversion: codes, scales, zero points, padding, and what stays."""
+    relative_error: float | None = None
+    """‖W−Ŵ‖/‖W‖ (Frobenius) over the converted weights; None where nothing was converted or no values are known."""
+    sqnr_db: float | None = None
+    """−20·log10(relative_error); None where the error is None or 0."""
+    max_abs_error: float | None = None
+    overflow: int | None = None
+    """Finite values that become ±inf (casts only)."""
+    underflow: int | None = None
+    """Nonzero values that become 0 (casts only)."""
+    converted: bool = True
+    """False where the library leaves this layer as it is."""
+    note: str | None = None
+    """Why it is left alone, or what is special: non-finite weights, destroyed rows, an unverified formula."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tensor:
+    """One parameter or buffer that a layer owns itself."""
+
+    name: str
+    kind: Literal["parameter", "buffer"]
+    shape: tuple[int, ...]
+    dtype: str
+    """torch's dtype name without `torch.`; for a quantized tensor the library's name of the format."""
+    bytes: int
+    """Bytes really stored (a quantized tensor subclass flattened); 0 is never used for unknown."""
+    requires_grad: bool
+    tied_to: str | None = None
+    """Full name of the tensor that holds this storage, if it was counted there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """A module that owns at least one parameter or buffer itself."""
+
+    path: str
+    type: str
+    file: str | None
+    """Where it was constructed; None if no source line constructed it (a bare checkpoint)."""
+    line: int | None
+    parameters: int
+    """Elements of parameters, ties counted once in the model (at their first owner)."""
+    bytes: int
+    buffer_bytes: int
+    dtype: str
+    tensors: tuple[Tensor, ...]
+    schemes: dict[str, SchemeResult] = field(default_factory=dict)
+    note: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """All modules that one source line constructs."""
+
+    file: str
+    line: int
+    paths: tuple[str, ...]
+    count: int
+    parameters: int | None
+    bytes: int | None
+    certainty: Certainty = "exact"
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """One measured model."""
+
+    name: str
+    class_: str
+    file: str | None
+    line: int | None
+    weights: Weights
+    weights_from: str | None
+    parameters: int
+    bytes: int
+    buffer_bytes: int
+    dtypes: dict[str, int]
+    """Parameters by dtype."""
+    schemes: dict[str, SchemeResult]
+    layers: tuple[Layer, ...]
+    lines: tuple[Line, ...]
+    problems: tuple[Problem, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """Where a measurement ran. All None for a static report."""
+
+    python: str | None = None
+    torch: str | None = None
+    device: str | None = None
+    device_name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The whole document."""
+
+    bitlens: str
+    environment: Environment
+    models: tuple[Model, ...]
+    problems: tuple[Problem, ...] = ()
