@@ -1,0 +1,118 @@
+"""The one shape that every checkpoint reader has."""
+
+from __future__ import annotations
+
+import math
+import mmap
+import stat
+from abc import ABC, abstractmethod
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, BinaryIO
+
+import torch
+
+
+class CheckpointError(Exception):
+    """A checkpoint that cannot be read: a stable code, what is wrong with the way out, and the file."""
+
+    def __init__(self, code: str, message: str, file: str | None = None) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.file = file
+
+
+@dataclass(frozen=True)
+class TensorInfo:
+    """What a file says about one of its tensors."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+    """torch's dtype name without `torch.`, or the format's name for what torch lacks (`Q4_0`, `F6_E2M3`)."""
+    bytes: int
+    """Bytes that the tensor takes in the file."""
+    file: str
+
+
+class Checkpoint(ABC):
+    """An open checkpoint. Holds headers, never values: `read` maps or decodes one tensor at a time."""
+
+    format: str
+    files: list[str]
+    metadata: dict[str, Any]
+
+    @abstractmethod
+    def names(self) -> list[str]:
+        """Tensor names in the order in which the file holds their bytes."""
+
+    @abstractmethod
+    def info(self, name: str) -> TensorInfo:
+        """What the file says about `name`; CheckpointError `missing-tensor` if it has none."""
+
+    @abstractmethod
+    def read(self, name: str) -> torch.Tensor:
+        """The values, shaped as in `info`. To be looked at, not written to: it may be a view of the file."""
+
+    @abstractmethod
+    def storage_key(self, name: str) -> Hashable:
+        """Equal for two names exactly when they share the same stored bytes."""
+
+    def release(self) -> None:  # noqa: B027 - most readers keep nothing once a tensor is dropped
+        """Drop the pages of the file that earlier reads brought into memory."""
+
+    def close(self) -> None:  # noqa: B027 - a reader without an open file has nothing to close
+        """Close the file. Tensors read before stay valid."""
+
+    def __enter__(self) -> Checkpoint:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def open_regular(path: str) -> BinaryIO:
+    """Open an ordinary file for reading; CheckpointError for anything else (a pipe would hang the reader)."""
+    try:
+        mode = Path(path).stat().st_mode
+        if not stat.S_ISREG(mode):
+            raise CheckpointError("not-a-file", f"{path} is not an ordinary file.", path)
+        return Path(path).open("rb")
+    except (FileNotFoundError, NotADirectoryError):
+        raise CheckpointError("not-found", f"There is no file {path}.", path) from None
+    except (OSError, ValueError) as error:
+        raise CheckpointError("unreadable", f"{path} cannot be opened: {error}.", path) from None
+
+
+def element_count(shape: Sequence[int], limit: int) -> int | None:
+    """Product of `shape`, or None as soon as it exceeds `limit` (a lying shape costs no big-number work)."""
+    if 0 in shape:
+        return 0
+    count = 1
+    for size in shape:
+        count *= size
+        if count > limit:
+            return None
+    return count
+
+
+def map_tensor(file: BinaryIO, offset: int, shape: tuple[int, ...], dtype: torch.dtype) -> torch.Tensor:
+    """Tensor over bytes of a file, copied nowhere. The mapping lives exactly as long as the tensor's storage.
+
+    One mapping per tensor, not per file: pages of an unmapped range leave the process, so that the peak of a
+    pass over a file is its largest tensor. Private, so that a write to the tensor cannot reach the file.
+    """
+    nbytes = math.prod(shape) * dtype.itemsize
+    if nbytes == 0:
+        return torch.empty(shape, dtype=dtype)
+    inset = offset % mmap.ALLOCATIONGRANULARITY
+    pages = mmap.mmap(file.fileno(), inset + nbytes, access=mmap.ACCESS_COPY, offset=offset - inset)
+    raw = torch.frombuffer(pages, dtype=torch.uint8, count=nbytes, offset=inset)
+    if offset % dtype.itemsize:
+        raw = raw.clone()
+    return raw.view(dtype).reshape(shape)

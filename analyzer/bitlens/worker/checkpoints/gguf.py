@@ -1,0 +1,67 @@
+"""GGUF, the format of llama.cpp: plain tensors as views of the file, quantized ones decoded to float32."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+
+import torch
+
+from bitlens.worker.checkpoints.base import Checkpoint, CheckpointError, TensorInfo, map_tensor, open_regular
+from bitlens.worker.checkpoints.ggml_blocks import DECODERS, dequantize
+from bitlens.worker.checkpoints.ggml_types import TYPES
+from bitlens.worker.checkpoints.gguf_header import GgufTensor, HeaderReader
+
+
+class GgufFile(Checkpoint):
+    """One little-endian GGUF file of version 2 or 3."""
+
+    format = "gguf"
+
+    def __init__(self, path: str) -> None:
+        self.files = [path]
+        self._path = path
+        self._file = open_regular(path)
+        try:
+            self.metadata, tensors = HeaderReader(self._file, path).read()
+        except BaseException:
+            self._file.close()
+            raise
+        self._tensors = {tensor.info.name: tensor for tensor in tensors}
+
+    def names(self) -> list[str]:
+        """Names by offset."""
+        return list(self._tensors)
+
+    def info(self, name: str) -> TensorInfo:
+        """What the tensor table says; the shape is torch's (rows first), `bytes` those of the blocks."""
+        return self._tensor(name).info
+
+    def read(self, name: str) -> torch.Tensor:
+        """Plain types as they are, quantized ones as float32; `unreadable` for types without a decoder."""
+        tensor = self._tensor(name)
+        kind, shape = TYPES[tensor.type_number], tensor.info.shape
+        try:
+            if kind.torch_name is not None:
+                return map_tensor(self._file, tensor.offset, shape, getattr(torch, kind.torch_name))
+            if kind.name not in DECODERS:
+                message = f"{name} is stored as {kind.name}, whose values bitlens cannot decode."
+                raise CheckpointError("unreadable", message, self._path)
+            rows = (tensor.info.bytes // kind.bytes, kind.bytes)
+            blocks = map_tensor(self._file, tensor.offset, rows, torch.uint8)
+            return dequantize(blocks, kind.name).reshape(shape)
+        except (OSError, ValueError, RuntimeError, OverflowError) as error:
+            raise CheckpointError("unreadable", f"{name} cannot be read: {error}", self._path) from None
+
+    def storage_key(self, name: str) -> Hashable:
+        """Tensors never share bytes in this format."""
+        return (self._path, self._tensor(name).info.name)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+    def _tensor(self, name: str) -> GgufTensor:
+        try:
+            return self._tensors[name]
+        except KeyError:
+            raise CheckpointError("missing-tensor", f"There is no tensor {name}.", self._path) from None
