@@ -1,0 +1,71 @@
+"""`bitlens analyze`: from the command line to a report, and from the report to what is shown."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterable
+
+import bitlens
+from bitlens.cli.layers import View
+from bitlens.cli.messages import FAILED, fail, problem_line
+from bitlens.cli.output import console, show, write
+from bitlens.cli.report_view import report_blocks
+from bitlens.measurement import Environment, Report
+from bitlens.problems import BitlensError, Problem
+from bitlens.report_json import to_document
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Analyze the target; the exit code is 0, 1 where some of it failed, 2 where there is no answer."""
+    try:
+        report = _static(arguments) if arguments.static else _measured(arguments)
+    except BitlensError as error:
+        if arguments.format != "json":
+            raise
+        report = Report(bitlens.__version__, Environment(), (), (error.problem,))
+    return _deliver(report, arguments)
+
+
+def _deliver(report: Report, arguments: argparse.Namespace) -> int:
+    errors = [problem for problem in _problems(report) if problem.severity == "error"]
+    if arguments.format == "json":
+        text = json.dumps(to_document(report), indent=2, ensure_ascii=False, allow_nan=False)
+        write(text + "\n", arguments.output)
+    elif report.models or not errors:
+        view = View(arguments.flat, arguments.depth, arguments.sort, arguments.top)
+        show(report_blocks(report, view), arguments, arguments.output)
+        return 1 if errors else 0
+    for problem in errors:
+        fail(problem_line(problem, severity=False))
+    return (1 if report.models else FAILED) if errors else 0
+
+
+def _problems(report: Report) -> Iterable[Problem]:
+    yield from report.problems
+    for model in report.models:
+        yield from model.problems
+
+
+def _static(arguments: argparse.Namespace) -> Report:
+    from bitlens.analysis import static_report
+
+    return static_report(arguments.target, arguments.model)
+
+
+def _measured(arguments: argparse.Namespace) -> Report:
+    from bitlens.cli.options import options
+    from bitlens.measuring import measure
+
+    chosen = options(arguments)
+    if not sys.stderr.isatty():
+        return measure(arguments.target, chosen)
+    from bitlens.cli.terminal import Bars
+
+    with Bars(console(sys.stderr, arguments)) as bars:
+        return measure(
+            arguments.target,
+            chosen,
+            lambda event: bars.show(event.model, event.done, event.total, event.layer),
+        )

@@ -1,0 +1,27 @@
+"""Problems as lines of text."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from bitlens.cli.quantities import printable
+from bitlens.problems import Problem
+from bitlens.report_json import relative_file
+
+FAILED = 2
+"""Exit code where there is no answer."""
+
+
+def fail(message: str) -> int:
+    """Say why there is no answer, on stderr; returns the exit code for that."""
+    lines = [printable(line) for line in message.splitlines()]
+    print("bitlens: " + "\n".join(lines), file=sys.stderr)
+    return FAILED
+
+
+def problem_line(problem: Problem, severity: bool = True) -> str:
+    """`file:line:column: severity: message`, without what is unknown; the file as seen from here."""
+    file = relative_file(problem.file, Path.cwd()) if problem.file else None
+    place = ":".join(str(part) for part in (file, problem.line, problem.column) if part is not None)
+    return ": ".join(filter(None, (place, problem.severity if severity else "", problem.message)))

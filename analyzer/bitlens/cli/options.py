@@ -1,0 +1,31 @@
+"""What was typed as options of a measurement; what was not typed keeps its default."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+
+from bitlens import schemes
+from bitlens.measuring import Options
+from bitlens.problems import BitlensError, Problem
+
+_SAME_NAME = ("python", "device", "allow_network", "time_limit", "memory_limit", "model", "config")
+
+
+def options(arguments: argparse.Namespace) -> Options:
+    """The options of a measurement. Raises BitlensError (`unknown-scheme`)."""
+    typed = {name: getattr(arguments, name, None) for name in _SAME_NAME}
+    given = {name: value for name, value in typed.items() if value is not None}
+    asked = getattr(arguments, "scheme", None)
+    return Options(**given, schemes=_schemes(asked) if asked else schemes.DEFAULT_IDS)
+
+
+def _schemes(asked: Sequence[str]) -> tuple[str, ...]:
+    """The ids asked for, each once, in that order."""
+    if "all" in asked:
+        return schemes.all_ids()
+    try:
+        return tuple(dict.fromkeys(schemes.get(name).id for name in asked))
+    except schemes.UnknownScheme as error:
+        message = f"{error}. All of them: bitlens schemes"
+        raise BitlensError(Problem("unknown-scheme", message)) from error

@@ -1,0 +1,161 @@
+"""A report as lines and tables: what a person reads about each model."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from bitlens.cli.layers import WEIGHT_ERROR, View, layer_table
+from bitlens.cli.quantities import NO_VALUE, UNKNOWN, count, percent, size
+from bitlens.cli.table import Block, Column, Table, Words, problem_lines
+from bitlens.measurement import Line, Model, Report, SchemeResult
+from bitlens.report_json import relative_file
+
+LEGEND = (
+    "Sizes are decimal (1 MB = 1,000,000 bytes) and count tied weights once. "
+    "A row ×N sums up N modules and gives the range of their errors.\n"
+    "weight error is ‖W−Ŵ‖/‖W‖, what rounding does to the weights; it is not the harm to the model's answers."
+)
+
+
+def report_blocks(report: Report, view: View) -> list[Block]:
+    """Everything that `analyze` shows, top to bottom."""
+    blocks: list[Block] = []
+    for model in report.models:
+        blocks += [*_model_blocks(model, view), Words("")]
+    if any(model.layers for model in report.models):
+        blocks += [Words(line, "quiet") for line in LEGEND.splitlines()]
+    return blocks + list(problem_lines(report.problems))
+
+
+def _model_blocks(model: Model, view: View) -> Iterator[Block]:
+    yield Words(_headline(model), "title")
+    yield Words(_amounts(model))
+    yield Words(_provenance(model))
+    if model.layers:
+        yield Words("")
+        table, left_out = layer_table(model, list(model.schemes), view)
+        yield table
+        if left_out:
+            yield Words(f"… and {left_out} more; --top shows more", "quiet")
+    elif model.lines:
+        yield Words("")
+        yield _line_table(model.lines)
+    if model.schemes:
+        yield Words("")
+        yield _scheme_table(model)
+    yield from (Words(note, "quiet") for note in _notes(model))
+    yield from problem_lines(model.problems)
+
+
+def _headline(model: Model) -> str:
+    name = f"{model.name}: {model.class_}" if model.name != model.class_ else model.name
+    if model.file is None:
+        return name
+    place = relative_file(model.file, Path.cwd())
+    return f"{name}  ({place}:{model.line})" if model.line else f"{name}  ({place})"
+
+
+def _amounts(model: Model) -> str:
+    dtypes = sorted(model.dtypes.items(), key=lambda item: -item[1])
+    kinds = dtypes[0][0] if len(dtypes) == 1 else ", ".join(f"{count(n)} {name}" for name, n in dtypes)
+    parts = [f"{count(model.parameters)} parameters", kinds or f"dtype {UNKNOWN}", size(model.bytes)]
+    return " · ".join(parts) + (f" + {size(model.buffer_bytes)} buffers" if model.buffer_bytes else "")
+
+
+def _provenance(model: Model) -> str:
+    """Where the numbers come from, in plain words."""
+    source = relative_file(model.weights_from, Path.cwd()) if model.weights_from else None
+    if model.weights == "checkpoint":
+        return f"weights: the values of the checkpoint {source or ''}".rstrip()
+    because = f" ({source})" if source else ""
+    if model.weights == "initial":
+        return f"weights: freshly initialised, not trained{because}; a trained model has other errors"
+    return f"weights: none, from shapes alone{because}; sizes are exact, errors unknown"
+
+
+def _line_table(lines: Sequence[Line]) -> Table:
+    columns = (
+        Column(("line",), "left"),
+        Column(("layer",), "left"),
+        Column(("count",)),
+        Column(("params",)),
+        Column(("size",)),
+    )
+    return Table(columns, tuple(_line_row(line) for line in lines))
+
+
+def _line_row(line: Line) -> tuple[Words, ...]:
+    known = line.certainty != "unknown"
+    place = f"{relative_file(line.file, Path.cwd())}:{line.line}"
+    amounts = (count(line.count) if known else UNKNOWN, count(line.parameters), size(line.bytes))
+    return (Words(place), Words(_some(_patterns(line.paths))), *map(Words, amounts))
+
+
+def _scheme_table(model: Model) -> Table:
+    casts = [
+        name for name in ("overflow", "underflow") if any(getattr(r, name) for r in model.schemes.values())
+    ]
+    titles = {"overflow": "to inf", "underflow": "to 0"}
+    columns = (
+        Column(("if converted to",), "left"),
+        Column(("size",)),
+        Column(("of now",)),
+        Column((WEIGHT_ERROR,)),
+    )
+    now = (
+        Words("(now)", "quiet"),
+        Words(size(model.bytes)),
+        Words("100%"),
+        *[Words(NO_VALUE, "quiet")] * (1 + len(casts)),
+    )
+    rows = [_scheme_row(name, result, model.bytes, casts) for name, result in model.schemes.items()]
+    return Table((*columns, *(Column((titles[name],)) for name in casts)), (now, *rows))
+
+
+def _scheme_row(name: str, result: SchemeResult, now: int, casts: list[str]) -> tuple[Words, ...]:
+    share = percent(result.bytes / now) if now else UNKNOWN
+    error = percent(result.relative_error) if result.converted else "nothing converted"
+    counts = (getattr(result, cast) for cast in casts)
+    cells = (
+        Words(NO_VALUE, "quiet") if n is None else Words(count(n), "warning" if n else "") for n in counts
+    )
+    return (Words(name), Words(size(result.bytes)), Words(share), Words(error), *cells)
+
+
+def _notes(model: Model) -> Iterator[str]:
+    """Each remark once, with the layers that it is about."""
+    about: dict[str, list[str]] = {}
+    for layer in model.layers:
+        if layer.note:
+            about.setdefault(layer.note, []).append(layer.path)
+        for note, names in _scheme_notes(layer.schemes).items():
+            about.setdefault(f"{', '.join(names)}: {note}", []).append(layer.path)
+    for note, names in _scheme_notes(model.schemes).items():
+        yield f"note: {', '.join(names)}: {note}"
+    for note, paths in about.items():
+        yield f"note: {note} ({_some(_patterns(paths))})"
+
+
+def _scheme_notes(schemes: dict[str, SchemeResult]) -> dict[str, list[str]]:
+    """Scheme ids by what is remarked about them."""
+    notes: dict[str, list[str]] = {}
+    for name, result in schemes.items():
+        if result.note:
+            text = result.note if result.converted else f"left as is, {result.note}"
+            notes.setdefault(text, []).append(name)
+    return notes
+
+
+def _patterns(paths: Sequence[str]) -> list[str]:
+    """Paths with `*` for the numbers in which some of them differ."""
+    groups: dict[str, list[str]] = {}
+    for path in paths:
+        groups.setdefault(re.sub(r"(?<![^.])\d+(?![^.])", "*", path), []).append(path)
+    return [pattern if len(same) > 1 else same[0] for pattern, same in groups.items()]
+
+
+def _some(names: Sequence[str], most: int = 3) -> str:
+    shown = [name or "the model itself" for name in names[:most]]
+    return ", ".join(shown) + (f" and {len(names) - most} more" if len(names) > most else "")
