@@ -1,0 +1,113 @@
+"""What a numeric format is: how a weight is cut into blocks, what a block becomes, how many bytes are stored.
+
+A scheme never imports torch: the command line reads ids and bytes from the same file that the worker runs.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Shape = Sequence[int]
+
+ITEM_BYTES = {
+    "float64": 8,
+    "float32": 4,
+    "bfloat16": 2,
+    "float16": 2,
+    "float8_e4m3fn": 1,
+    "float8_e5m2": 1,
+}
+"""Bytes of one element of torch's floating dtypes, by their names."""
+
+WEIGHT_DTYPES = ("float64", "float32", "bfloat16", "float16")
+"""The dtypes of a weight that is not quantized yet."""
+
+
+class Chunk(Protocol):
+    """A run of whole blocks of one weight, or a piece of one large block: `weight` is (blocks, length)."""
+
+    torch: Any
+    """The torch module of the running interpreter."""
+    weight: Tensor
+    """Read only; in the weight's own dtype, or wide for a scheme whose `arithmetic` is "wide"."""
+    shape: Shape
+    """Of the whole weight."""
+    dtype: str
+    """Name of the weight's own dtype."""
+
+    def low(self) -> Tensor:
+        """The least value of each whole block, (blocks, 1), in `weight`'s dtype."""
+        ...
+
+    def high(self) -> Tensor:
+        """The greatest value of each whole block, (blocks, 1), in `weight`'s dtype."""
+        ...
+
+    def absmax(self) -> Tensor:
+        """The greatest magnitude of each whole block, (blocks, 1), in `weight`'s dtype."""
+        ...
+
+    def buffer(self, dtype: Any = None) -> Tensor:
+        """Reused memory of `weight`'s shape, content unknown; one buffer per dtype (default: `weight`'s)."""
+        ...
+
+
+class Scheme(ABC):
+    """One numeric format of one library. Blocks are consecutive elements of the flattened weight."""
+
+    id: str
+    """Stable, `library.format`; textbook and cast ids carry no library's name."""
+    title: str
+    library: str
+    """Name of the backend that says which modules are converted."""
+    bits: int
+    granularity: str
+    """Which elements share a scale, in words."""
+    bytes_per_weight: float
+    """What one element costs in a large bfloat16 weight, scales included."""
+    arithmetic: Literal["weight", "wide"] = "weight"
+    """"weight": computed in the weight's own dtype; "wide": in float32 (float64 for a float64 weight)."""
+
+    least: float | None = None
+    """Least positive value of a cast's format, below which weights vanish; None for quantizers."""
+
+    @abstractmethod
+    def block(self, shape: Shape, dtype: str) -> int:
+        """Elements of one block: they share their parameters, and no other element matters to them."""
+
+    @abstractmethod
+    def round_trip(self, chunk: Chunk) -> Tensor:
+        """What the library computes with after quantizing `chunk.weight`: same shape, any floating dtype.
+
+        The result lies in a buffer that the caller may overwrite.
+        """
+
+    @abstractmethod
+    def stored_bytes(self, shape: Shape, dtype: str) -> int:
+        """Bytes of one converted weight of this shape and dtype: codes, scales, shifts, padding."""
+
+    def refuses(self, shape: Shape, dtype: str) -> str | None:
+        """Why the library cannot store a weight of this shape and dtype, or None where it can."""
+        return None
+
+    def arrange(self, weight: Tensor) -> Tensor:
+        """The weight with every block consecutive. Most libraries leave it as it is: (out, ...)."""
+        return weight
+
+
+def numel(shape: Shape) -> int:
+    """Elements of a tensor of this shape."""
+    count = 1
+    for size in shape:
+        count *= size
+    return count
+
+
+def row_length(shape: Shape) -> int:
+    """Elements of one output channel of a weight (out, ...)."""
+    return numel(shape[1:])

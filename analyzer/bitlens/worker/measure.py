@@ -1,0 +1,203 @@
+"""Layers and whole models under many schemes: bytes really stored and the error of the weights.
+
+The error is that of the weights, not the damage to the model's answers.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from torch import Tensor
+
+from bitlens import backends, schemes
+from bitlens.backends import Decision, LayerFacts, TensorFacts
+from bitlens.schemes.base import Scheme
+from bitlens.worker.passes import CHUNK_ELEMENTS, Streamer, Sums
+
+_SQUARES_SAFELY = (1e-16, 1e16)
+"""Magnitudes whose squares neither vanish nor overflow in float32, summed over a chunk."""
+
+
+class Stored(NamedTuple):
+    """What a layer or model stores after conversion, ties counted at their first owner."""
+
+    parameters: int
+    buffers: int
+
+
+class Measurer:
+    """Measures the layers of one model, in the order in which they own their tensors."""
+
+    def __init__(
+        self, scheme_ids: Sequence[str], *, threads: int = 1, chunk_elements: int = CHUNK_ELEMENTS
+    ) -> None:
+        """Raises UnknownScheme."""
+        self._schemes = [schemes.get(id) for id in dict.fromkeys(scheme_ids)]
+        self._streamer = Streamer(threads, chunk_elements)
+        self._models = {scheme.id: _Account(scheme) for scheme in self._schemes}
+
+    def layer(self, facts: LayerFacts, tensors: Mapping[str, Tensor] | None) -> dict[str, dict[str, Any]]:
+        """Scheme id to SchemeResult's keys and `buffer_bytes`; without `tensors` bytes alone, from shapes."""
+        decisions = {
+            scheme.id: backends.get(scheme.library).converts(facts, scheme) for scheme in self._schemes
+        }
+        sums = self._sums(decisions, tensors)
+        return {
+            scheme.id: self._result(scheme, facts, decisions[scheme.id], sums.get(scheme.id))
+            for scheme in self._schemes
+        }
+
+    def totals(self) -> dict[str, dict[str, Any]]:
+        """The layers measured so far as one model per scheme, converted by its library's default filter."""
+        return {id: account.result() for id, account in self._models.items()}
+
+    def _sums(
+        self, decisions: Mapping[str, Decision], tensors: Mapping[str, Tensor] | None
+    ) -> dict[str, dict[str, Sums]]:
+        """Scheme id to tensor name to sums: each tensor is read once for all the schemes that convert it."""
+        if tensors is None:
+            return {}
+        asked: dict[str, dict[int, list[Scheme]]] = defaultdict(lambda: defaultdict(list))
+        for scheme in self._schemes:
+            for name, axis in decisions[scheme.id].converted.items():
+                asked[name][axis].append(scheme)
+        found: dict[str, dict[str, Sums]] = defaultdict(dict)
+        for name, by_axis in asked.items():
+            weight = tensors[name]
+            for axis, chosen in by_axis.items():
+                rows = weight.movedim(axis, 0) if axis else weight
+                for id, sums in _measure(self._streamer, rows, chosen).items():
+                    found[id][name] = sums
+        return found
+
+    def _result(
+        self, scheme: Scheme, facts: LayerFacts, decision: Decision, sums: Mapping[str, Sums] | None
+    ) -> dict[str, Any]:
+        stored = self._models[scheme.id].add(facts, decision, sums)
+        parameters = {t.name for t in facts.tensors if t.kind == "parameter"}
+        weights = [part for name, part in (sums or {}).items() if name in parameters]
+        notes = [decision.reason] if decision.reason else []
+        for name, part in (sums or {}).items():
+            notes += _notes(scheme, part, None if name in parameters else name)
+        return {
+            "bytes": stored.parameters,
+            "buffer_bytes": stored.buffers,
+            **_error(weights),
+            **(_counts(weights) if scheme.least is not None else {}),
+            "converted": decision.reason is None,
+            "note": "; ".join(notes) or None,
+        }
+
+
+class _Account:
+    """What one scheme makes of the model: each storage once, and the sums of each converted weight once."""
+
+    def __init__(self, scheme: Scheme) -> None:
+        self._scheme = scheme
+        self._stored: dict[tuple[str, bool], tuple[str, int]] = {}
+        self._sums: dict[str, Sums] = {}
+        self._added = 0
+        self._measured = True
+
+    def add(self, facts: LayerFacts, decision: Decision, sums: Mapping[str, Sums] | None) -> Stored:
+        """What a layer adds to the model; nothing for a storage that is counted already."""
+        self._measured &= sums is not None or not decision.converted
+        self._added += decision.added_buffers
+        new = {"parameter": 0, "buffer": decision.added_buffers}
+        for tensor in facts.tensors:
+            converted = tensor.name in decision.converted
+            own = _full_name(facts, tensor)
+            shared = tensor.tied_to or own
+            key = (own if converted and not decision.keeps_ties else shared, converted)
+            if key in self._stored:
+                continue
+            size = _size(self._scheme, tensor, decision)
+            self._stored[key] = (tensor.kind, size)
+            new[tensor.kind] += size
+            if converted and sums is not None and tensor.kind == "parameter":
+                self._sums[key[0]] = sums[tensor.name]
+        return Stored(new["parameter"], new["buffer"])
+
+    def result(self) -> dict[str, Any]:
+        """The keys of SchemeResult for the whole model, and `buffer_bytes`."""
+        kinds = {"parameter": 0, "buffer": self._added}
+        for kind, size in self._stored.values():
+            kinds[kind] += size
+        weights = list(self._sums.values()) if self._measured else []
+        broken = sum(not _is_finite(part) for part in weights)
+        return {
+            "bytes": kinds["parameter"],
+            "buffer_bytes": kinds["buffer"],
+            **_error(weights),
+            **(_counts(weights) if self._scheme.least is not None else {}),
+            "converted": any(converted for _, converted in self._stored),
+            "note": f"{broken} weights have no finite error" if broken else None,
+        }
+
+
+def _full_name(facts: LayerFacts, tensor: TensorFacts) -> str:
+    return f"{facts.path}.{tensor.name}" if facts.path else tensor.name
+
+
+def _size(scheme: Scheme, tensor: TensorFacts, decision: Decision) -> int:
+    axis = decision.converted.get(tensor.name)
+    if axis is None:
+        return tensor.bytes
+    shape = (tensor.shape[axis], *tensor.shape[:axis], *tensor.shape[axis + 1 :]) if axis else tensor.shape
+    return scheme.stored_bytes(shape, tensor.dtype)
+
+
+def _measure(streamer: Streamer, weight: Tensor, chosen: Sequence[Scheme]) -> dict[str, Sums]:
+    """Float32 sums, and float64 ones for the schemes whose squares could leave float32's range."""
+    sums = streamer.measure(weight, chosen)
+    extreme = [scheme for scheme in chosen if not _is_tame(sums[scheme.id])]
+    if extreme:
+        sums.update(streamer.measure(weight, extreme, precise=True))
+    return sums
+
+
+def _is_tame(sums: Sums) -> bool:
+    least, greatest = _SQUARES_SAFELY
+    return all(not value or least < value < greatest for value in (sums.absmax, sums.max_abs_error))
+
+
+def _is_finite(sums: Sums) -> bool:
+    return math.isfinite(sums.absmax) and math.isfinite(sums.max_abs_error)
+
+
+def _error(weights: Sequence[Sums]) -> dict[str, Any]:
+    """The three measures of error; None where nothing was measured or a value is not finite."""
+    unknown = {"relative_error": None, "sqnr_db": None, "max_abs_error": None}
+    if not weights or not all(map(_is_finite, weights)):
+        return unknown
+    total = Sums.total(weights)
+    relative = math.sqrt(total.squared_error / total.squared_norm) if total.squared_norm else 0.0
+    decibels = -20 * math.log10(relative) if relative else None
+    return {"relative_error": relative, "sqnr_db": decibels, "max_abs_error": total.max_abs_error}
+
+
+def _counts(weights: Sequence[Sums]) -> dict[str, int | None]:
+    if not weights:
+        return {"overflow": None, "underflow": None}
+    return {
+        "overflow": sum(part.lost for part in weights),
+        "underflow": sum(part.vanished for part in weights),
+    }
+
+
+def _notes(scheme: Scheme, sums: Sums, buffer: str | None) -> list[str]:
+    """What is special about a converted tensor; `buffer` is its name where it is no parameter."""
+    prefix = f"{buffer}: " if buffer else ""
+    if sums.nonfinite:
+        return [f"{prefix}{sums.nonfinite} weights are not finite before conversion"]
+    if sums.lost:
+        return [f"{prefix}{sums.lost} finite weights become inf or NaN"]
+    greatest = getattr(scheme, "greatest", None)
+    if greatest is not None and sums.absmax > greatest:
+        return [f"{prefix}weights beyond {greatest:g} are cut to it"]
+    if sums.squared_error > 0.25 * sums.squared_norm:
+        return [f"{prefix}most of the weight is lost"]
+    return []

@@ -1,0 +1,160 @@
+"""What schemes do to one weight, measured chunk by chunk while the chunk lies in the cache, in reused memory.
+
+A block larger than a chunk (a whole tensor, a very long row) is read twice: for its extremes, then in pieces
+for its error. A chunk's sums are the same on any thread and are added exactly: threads change nothing.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from bitlens.schemes.base import Scheme
+from bitlens.worker.chunks import BlockChunk, Extremes, Pass, Read, Span, Weight, Workspace
+
+CHUNK_ELEMENTS = 1 << 16
+"""256 KB of float32: a chunk, its round trip and its error share a cache of 1 MB."""
+
+
+class Sums(NamedTuple):
+    """What one scheme does to a weight or a part of it."""
+
+    squared_norm: float
+    squared_error: float
+    absmax: float
+    """Greatest magnitude of the weights; not finite if one of them is not."""
+    max_abs_error: float
+    nonfinite: int
+    """Weights that are not finite."""
+    lost: int
+    """Finite weights that are not finite after the round trip."""
+    vanished: int
+    """Nonzero weights that are 0 after the round trip; counted for casts only."""
+
+    @staticmethod
+    def total(parts: Sequence[Sums]) -> Sums:
+        """The sums of the whole from those of its parts."""
+        norm, error, absmax, largest, *counts = zip(*parts)
+        return Sums(_add(norm), _add(error), _greatest(absmax), _greatest(largest), *map(sum, counts))
+
+
+NOTHING = Sums(0.0, 0.0, 0.0, 0.0, 0, 0, 0)
+
+
+def _add(values: Sequence[float]) -> float:
+    return math.fsum(values) if all(map(math.isfinite, values)) else math.nan
+
+
+def _greatest(values: Sequence[float]) -> float:
+    return math.nan if any(map(math.isnan, values)) else max(values)
+
+
+class Streamer:
+    """Measures weights; keeps its memory and threads from one weight to the next."""
+
+    def __init__(self, threads: int = 1, chunk_elements: int = CHUNK_ELEMENTS) -> None:
+        self.chunk_elements = chunk_elements
+        self._workspaces = [Workspace() for _ in range(max(1, threads))]
+        self._pool = ThreadPoolExecutor(threads) if threads > 1 else None
+
+    def measure(self, weight: Tensor, schemes: Sequence[Scheme], precise: bool = False) -> dict[str, Sums]:
+        """Sums of each scheme on a weight (out, ...); `precise` squares in float64: for huge or tiny values."""
+        if not weight.numel():
+            return {scheme.id: NOTHING for scheme in schemes}
+        sums: dict[str, Sums] = {}
+        with torch.no_grad(), self._one_thread_each():
+            for arranged in self._arranged(weight.detach(), schemes):
+                for step in arranged.passes(self.chunk_elements):
+                    sums.update(self._run(arranged, step, precise))
+        return sums
+
+    def _arranged(self, weight: Tensor, schemes: Sequence[Scheme]) -> list[Weight]:
+        """The weight in each order of elements that schemes ask for, with these schemes."""
+        shape, dtype = tuple(weight.shape), str(weight.dtype).rpartition(".")[2]
+        orders: dict[tuple[int, ...], tuple[Tensor, list[Scheme]]] = {}
+        for scheme in schemes:
+            arranged = scheme.arrange(weight)
+            orders.setdefault((*arranged.shape, *arranged.stride()), (arranged, []))[1].append(scheme)
+        return [Weight(arranged, shape, dtype, chosen) for arranged, chosen in orders.values()]
+
+    def _run(self, weight: Weight, step: Pass, precise: bool) -> dict[str, Sums]:
+        work = self._chunks(weight, step)
+        lanes = len(self._workspaces) if len(work) > 4 else 1
+        shares = [work[len(work) * i // lanes : len(work) * (i + 1) // lanes] for i in range(lanes)]
+
+        def lane(index: int) -> list[list[Sums]]:
+            workspace = self._workspaces[index]
+            return [
+                self._measure_chunk(Read(workspace, weight.flat[start:end]), weight, step, extremes, precise)
+                for (start, end), extremes in shares[index]
+            ]
+
+        done = list(self._pool.map(lane, range(lanes))) if self._pool and lanes > 1 else [lane(0)]
+        parts = zip(*(part for share in done for part in share))
+        return {scheme.id: Sums.total(part) for scheme, part in zip(step.schemes, parts)}
+
+    def _chunks(self, weight: Weight, step: Pass) -> list[tuple[Span, Extremes | None]]:
+        """A pass in pieces: spans, each with the extremes of its block where it is a part of a large one."""
+        length, elements = weight.flat.numel(), self.chunk_elements
+        if step.unit <= elements:
+            return [(span, None) for span in step.spans(length, elements)]
+        work: list[tuple[Span, Extremes | None]] = []
+        for start, end in step.spans(length, elements):
+            pieces = [(at, min(at + elements, end)) for at in range(start, end, elements)]
+            whole = [Read(self._workspaces[0], weight.flat[at:to]).extremes(to - at) for at, to in pieces]
+            low, high = (torch.cat(values) for values in zip(*whole))
+            extremes = low.amin(0, keepdim=True), high.amax(0, keepdim=True)
+            work += [(piece, extremes) for piece in pieces]
+        return work
+
+    def _measure_chunk(
+        self, read: Read, weight: Weight, step: Pass, extremes: Extremes | None, precise: bool
+    ) -> list[Sums]:
+        chunks = [BlockChunk(read, scheme, weight, extremes) for scheme in step.schemes]
+        errors = [
+            self._error(read, scheme, scheme.round_trip(chunk), precise)
+            for scheme, chunk in zip(step.schemes, chunks)
+        ]
+        norm, absmax = self._square(read, read.wide, precise), read.absmax()
+        nonfinite = 0 if math.isfinite(absmax) else int((~read.wide.isfinite()).sum())
+        return [Sums(norm, error, absmax, worst, nonfinite, *counts) for error, worst, *counts in errors]
+
+    def _error(
+        self, read: Read, scheme: Scheme, result: Tensor, precise: bool
+    ) -> tuple[float, float, int, int]:
+        """Squared error, greatest error, finite values lost, values vanished."""
+        difference = result.view(-1)
+        if precise or difference.dtype != read.wide.dtype:
+            dtype = torch.float64 if precise else None
+            difference = read.workspace.buffer("error", read.wide, dtype).copy_(difference)
+        vanished = self._vanished(read, scheme, difference)
+        difference.sub_(read.wide)
+        worst = _greatest((abs(difference.amin().item()), abs(difference.amax().item())))
+        lost = 0 if math.isfinite(worst) else int((read.wide.isfinite() & ~difference.isfinite()).sum())
+        return self._square(read, difference, precise), worst, lost, vanished
+
+    def _vanished(self, read: Read, scheme: Scheme, result: Tensor) -> int:
+        if scheme.least is None or read.least_magnitude() > scheme.least / 2:
+            return 0
+        return int(read.wide.count_nonzero() - result.count_nonzero())
+
+    def _square(self, read: Read, values: Tensor, precise: bool) -> float:
+        if precise and values.dtype != torch.float64:
+            values = read.workspace.buffer("square", values, torch.float64).copy_(values)
+        return float(torch.dot(values, values))
+
+    @contextmanager
+    def _one_thread_each(self) -> Iterator[None]:
+        """torch's own threads would make the sums depend on their number; lanes are ours."""
+        before = torch.get_num_threads()
+        torch.set_num_threads(1)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(before)
