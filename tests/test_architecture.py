@@ -20,7 +20,7 @@ HEAVY = {"torch", "transformers", "numpy", "safetensors", "gguf", "rich", "pygls
 
 
 def imports(file: Path, at_load: bool = False) -> Iterator[str]:
-    """Absolute names of what a file imports, in functions too unless `at_load`; nothing that is for types only."""
+    """Absolute names of what a file imports, in functions too unless `at_load`; nothing for types only."""
     waiting: list[ast.AST] = [ast.parse(file.read_text("utf-8"))]
     while waiting:
         node = waiting.pop()

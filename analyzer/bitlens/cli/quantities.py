@@ -12,7 +12,7 @@ _SIZES = ("B", "KB", "MB", "GB", "TB", "PB")
 _COUNTS = ("", "K", "M", "G", "T")
 _SIZE_UNITS: dict[str, int] = {"": 1, "b": 1} | {
     letter + suffix: base**power
-    for power, letter in enumerate("kmgt", start=1)
+    for power, letter in enumerate("kmgtp", start=1)
     for suffix, base in (("", 1000), ("b", 1000), ("ib", 1024))
 }
 _TIME_UNITS = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}

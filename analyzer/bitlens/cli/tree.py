@@ -49,9 +49,7 @@ def grow(layers: tuple[Layer, ...]) -> Node:
 
 def fold(node: Node) -> Node:
     """The same tree with runs of alike numbered siblings as one node, and corridors without a door joined."""
-    children = [fold(child) for child in node.children]
-    folded = [merged for _, run in groupby(children, _alike) for merged in _merge_run(list(run))]
-    return _join(Node(node.name, node.layers, folded, node.count))
+    return _join(_fold(node))
 
 
 def cut(node: Node, depth: int) -> Node:
@@ -59,6 +57,12 @@ def cut(node: Node, depth: int) -> Node:
     if depth == 0:
         return Node(node.name, list(node.all_layers()), [], node.count)
     return Node(node.name, node.layers, [cut(child, depth - 1) for child in node.children], node.count)
+
+
+def _fold(node: Node) -> Node:
+    children = [_fold(child) for child in node.children]
+    folded = [merged for _, run in groupby(children, _alike) for merged in _merge_run(list(run))]
+    return Node(node.name, node.layers, folded, node.count)
 
 
 def _alike(node: Node) -> Hashable:
@@ -103,7 +107,8 @@ def _numbers(numbers: list[int]) -> str:
 
 def _join(node: Node) -> Node:
     """`encoder`, `layer` and `0-5` are one row where nothing else is in between."""
-    if len(node.children) != 1 or node.layers or not node.name or node.count > 1:
-        return node
-    child = node.children[0]
-    return Node(f"{node.name}.{child.name}", child.layers, child.children, child.count)
+    children = [_join(child) for child in node.children]
+    if len(children) == 1 and node.name and node.count == 1 and not node.layers:
+        only = children[0]
+        return Node(f"{node.name}.{only.name}", only.layers, only.children, only.count)
+    return Node(node.name, node.layers, children, node.count)

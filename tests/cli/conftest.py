@@ -1,7 +1,8 @@
-"""A report made by hand: a small transformer on two lines, with all that a report can hold."""
+"""Reports made by hand: a small transformer, with all that a report can hold."""
 
 from __future__ import annotations
 
+import pytest
 from bitlens.measurement import Environment, Layer, Line, Model, Report, SchemeResult, Tensor
 from bitlens.problems import Problem
 
@@ -13,9 +14,15 @@ QINT8, QINT4, HALF = "quanto.qint8", "quanto.qint4", "float16"
 def linear(path: str, rows: int, columns: int, line: int, error: float) -> Layer:
     count = rows * columns + rows
     schemes = {
-        QINT8: SchemeResult(rows * columns + 8 * rows, error, 42.0, 0.01),
-        QINT4: SchemeResult(rows * columns // 2 + 8 * rows, error * 18, 17.5, 0.2),
-        HALF: SchemeResult(count * 2, error / 40, 74.0, 1e-5, overflow=0, underflow=2),
+        QINT8: SchemeResult(
+            rows * columns + 8 * rows, relative_error=error, sqnr_db=42.0, max_abs_error=0.01
+        ),
+        QINT4: SchemeResult(
+            rows * columns // 2 + 8 * rows, relative_error=error * 18, sqnr_db=17.5, max_abs_error=0.2
+        ),
+        HALF: SchemeResult(
+            count * 2, relative_error=error / 40, sqnr_db=74.0, max_abs_error=1e-5, overflow=0, underflow=2
+        ),
     }
     tensors = (
         Tensor("weight", "parameter", (rows, columns), "float32", rows * columns * 4, True),
@@ -30,7 +37,9 @@ def untouched(path: str, kind: str, shape: tuple[int, ...], line: int) -> Layer:
         count *= length
     why = f"the library converts Linear, not {kind}"
     left = SchemeResult(count * 4, converted=False, note=why)
-    cast = SchemeResult(count * 2, 0.0001, 80.0, 1e-6, overflow=3, underflow=0)
+    cast = SchemeResult(
+        count * 2, relative_error=0.0001, sqnr_db=80.0, max_abs_error=1e-6, overflow=3, underflow=0
+    )
     weight = Tensor("weight", "parameter", shape, "float32", count * 4, True)
     schemes = {QINT8: left, QINT4: left, HALF: cast}
     return Layer(path, kind, "net.py", line, count, count * 4, 0, "float32", (weight,), schemes)
@@ -51,7 +60,7 @@ def block(number: int) -> list[Layer]:
 def head(tied_to: str) -> Layer:
     """The output layer of a language model: its weight is the embedding's."""
     weight = Tensor("weight", "parameter", (1000, WIDTH), "float32", 1000 * WIDTH * 4, True, tied_to)
-    schemes = {name: SchemeResult(0, None, converted=False, note="tied") for name in (QINT8, QINT4)}
+    schemes = {name: SchemeResult(0, converted=False, note="tied") for name in (QINT8, QINT4)}
     return Layer("head", "Linear", "net.py", 31, 0, 0, 0, "float32", (weight,), schemes)
 
 
@@ -62,9 +71,9 @@ def transformer() -> Model:
     layers.append(head("embedding.weight"))
     total = sum(layer.bytes for layer in layers)
     schemes = {
-        QINT8: SchemeResult(total // 3, 0.0056),
-        QINT4: SchemeResult(total // 5, 0.101),
-        HALF: SchemeResult(total // 2, 0.00014, overflow=39, underflow=96),
+        QINT8: SchemeResult(total // 3, relative_error=0.0056),
+        QINT4: SchemeResult(total // 5, relative_error=0.101),
+        HALF: SchemeResult(total // 2, relative_error=0.00014, overflow=39, underflow=96),
     }
     return Model(
         name="student",
@@ -80,11 +89,27 @@ def transformer() -> Model:
         schemes=schemes,
         layers=tuple(layers),
         lines=(Line("net.py", 29, ("embedding",), 1, 1000 * WIDTH, 4000 * WIDTH),),
-        problems=(Problem("inferred-type", "head was taken for a Linear", "net.py", 31, None, "information"),),
+        problems=(
+            Problem("inferred-type", "head was taken for a Linear", "net.py", 31, None, "information"),
+        ),
     )
 
 
-def report() -> Report:
-    warning = Problem("no-slice", "teacher depends on argparse; pass it as a constant", "net.py", 50, 5, "warning")
+def whole_report() -> Report:
+    warning = Problem(
+        "no-slice", "teacher depends on argparse; pass it as a constant", "net.py", 50, 5, "warning"
+    )
     environment = Environment("3.11.7", "2.13.0", "cpu", "a processor")
     return Report("0.1.0", environment, (transformer(),), (warning,))
+
+
+@pytest.fixture
+def model() -> Model:
+    """A small decoder of 12 equal blocks with a tied head, made by `net.py`."""
+    return transformer()
+
+
+@pytest.fixture
+def report() -> Report:
+    """The model, and a warning about another one that could not be sliced."""
+    return whole_report()
