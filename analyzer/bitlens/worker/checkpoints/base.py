@@ -14,15 +14,11 @@ from typing import Any, BinaryIO
 
 import torch
 
+from bitlens.worker.failure import Refused
 
-class CheckpointError(Exception):
+
+class CheckpointError(Refused):
     """A checkpoint that cannot be read: a stable code, what is wrong with the way out, and the file."""
-
-    def __init__(self, code: str, message: str, file: str | None = None) -> None:
-        super().__init__(message)
-        self.code = code
-        self.message = message
-        self.file = file
 
 
 @dataclass(frozen=True)

@@ -172,8 +172,8 @@ def _explain(message: str, kind: str, path: str) -> CheckpointError:
     what = asked[1] or asked[2]
     return CheckpointError(
         "unsafe-pickle",
-        f"The pickle asks for {what}, which is code and not weights; nothing was run. If it is a whole model, "
-        "save its state_dict() (or safetensors) instead, or analyze the program that loads it.",
+        f"The pickle asks for {what}, which is code and not weights; nothing was run. If it is a whole "
+        "model, save its state_dict() (or safetensors) instead, or analyze the program that loads it.",
         path,
     )
 

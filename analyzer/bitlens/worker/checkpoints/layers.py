@@ -1,0 +1,272 @@
+"""From a checkpoint to the layers of its model: by the model's class if known, else by names and shapes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Hashable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import torch
+
+from bitlens.worker.checkpoints.base import Checkpoint, CheckpointError, TensorInfo
+from bitlens.worker.checkpoints.from_config import build_from_config
+from bitlens.worker.checkpoints.infer import class_bases, dotted_bases, is_buffer, module_type
+from bitlens.worker.checkpoints.keys import Matched, Source, match
+
+INFERRED = "type inferred from the names and shapes of its tensors"
+
+
+@dataclass
+class CheckpointLayer:
+    """A module that owns tensors, without their values."""
+
+    path: str
+    type: str
+    bases: tuple[str, ...]
+    """Dotted names of the class's method resolution order, its own first."""
+    tensors: list[dict[str, Any]]
+    """One dict a tensor: name, kind, shape, dtype, bytes, requires_grad, tied_to."""
+    read: Callable[[str], torch.Tensor]
+    """Values of a tensor by its name in the layer; CheckpointError `not-stored` if not in `stored`."""
+    stored: frozenset[str]
+    """Names of the tensors whose values the checkpoint holds."""
+    note: str | None = None
+
+
+@dataclass
+class CheckpointModel:
+    """All layers of a checkpoint, and what does not fit."""
+
+    class_name: str | None
+    """Dotted name of the model's class; None for a bare weights file."""
+    layers: list[CheckpointLayer]
+    problems: list[CheckpointError] = field(default_factory=list)
+    """Warnings to show: tensors that do not match, why a class could not be built."""
+
+
+def iterate_layers(
+    checkpoint: Checkpoint, config_dir: str | None = None, model: torch.nn.Module | None = None
+) -> Iterator[CheckpointLayer]:
+    """The layers of `describe`, one by one."""
+    return iter(describe(checkpoint, config_dir, model).layers)
+
+
+def describe(
+    checkpoint: Checkpoint, config_dir: str | None = None, model: torch.nn.Module | None = None
+) -> CheckpointModel:
+    """Layers by `model` (built on meta), else by the class that `config_dir` names, else inferred."""
+    if model is None and config_dir is not None:
+        try:
+            model = build_from_config(config_dir)
+        except CheckpointError as problem:
+            return CheckpointModel(None, infer_layers(checkpoint), [problem])
+    if model is None:
+        return CheckpointModel(None, infer_layers(checkpoint))
+    matched = match(checkpoint, model)
+    if _stored_bytes(checkpoint, matched.unexpected) * 2 > _stored_bytes(checkpoint, checkpoint.names()):
+        message = (
+            f"Most tensors do not belong to {type(model).__name__}; types are inferred from names and shapes."
+        )
+        mismatch = CheckpointError("class-mismatch", message, checkpoint.files[0])
+        return CheckpointModel(None, infer_layers(checkpoint), [mismatch])
+    return _ModelLayers(checkpoint, model, matched).describe()
+
+
+def _stored_bytes(checkpoint: Checkpoint, names: list[str]) -> int:
+    return sum(checkpoint.info(name).bytes for name in names)
+
+
+def infer_layers(checkpoint: Checkpoint) -> list[CheckpointLayer]:
+    """Layers of a bare weights file: names are grouped by all but their last part."""
+    groups: dict[str, list[TensorInfo]] = {}
+    first: dict[Hashable, str] = {}
+    for name in checkpoint.names():
+        groups.setdefault(name.rpartition(".")[0], []).append(checkpoint.info(name))
+        first.setdefault(checkpoint.storage_key(name), name)
+    ties = {name: first[checkpoint.storage_key(name)] for name in checkpoint.names()}
+    return [_inferred_layer(checkpoint, path, infos, ties) for path, infos in groups.items()]
+
+
+def _inferred_layer(
+    checkpoint: Checkpoint, path: str, infos: list[TensorInfo], ties: Mapping[str, str]
+) -> CheckpointLayer:
+    last = {info.name.rpartition(".")[2]: info for info in infos}
+    found = module_type(path, {name: info.shape for name, info in last.items()})
+    tensors = [_inferred_tensor(name, info, ties[info.name]) for name, info in last.items()]
+    note = INFERRED if found else "type not known: its tensors' names and shapes do not tell"
+    return CheckpointLayer(
+        path,
+        found or "Module",
+        class_bases(found),
+        tensors,
+        lambda name: checkpoint.read(last[name].name),
+        frozenset(last),
+        note,
+    )
+
+
+def _inferred_tensor(name: str, info: TensorInfo, owner: str) -> dict[str, Any]:
+    buffer = is_buffer(name, info.dtype)
+    return {
+        "name": name,
+        "kind": "buffer" if buffer else "parameter",
+        "shape": info.shape,
+        "dtype": info.dtype,
+        "bytes": info.bytes,
+        "requires_grad": not buffer,
+        "tied_to": None if owner == info.name else owner,
+    }
+
+
+class _ModelLayers:
+    """Joins the modules of a model to the tensors that were matched to it."""
+
+    def __init__(self, checkpoint: Checkpoint, model: torch.nn.Module, matched: Matched) -> None:
+        self._checkpoint = checkpoint
+        self._model = model
+        self._sources = matched.sources
+        self._unexpected = matched.unexpected
+        self._missing: list[str] = []
+        self._owners = _owners(model)
+        self._untied = self._differing()
+        self._extra = self._extras() if _is_quantized(model) else {}
+
+    def describe(self) -> CheckpointModel:
+        """Every module of the model that owns tensors, in the model's order."""
+        layers = [self._layer(path, module) for path, module in self._model.named_modules()]
+        class_name = f"{type(self._model).__module__}.{type(self._model).__qualname__}"
+        return CheckpointModel(class_name, [layer for layer in layers if layer.tensors], self._problems())
+
+    def _layer(self, path: str, module: torch.nn.Module) -> CheckpointLayer:
+        dot = f"{path}." if path else ""
+        extra = self._extra.get(path, {})
+        own = _own_tensors(module)
+        if extra:  # a quantized module stores other tensors than its class registers
+            own = [entry for entry in own if self._source(dot + entry[0], entry[2])]
+        sources = {name: self._source(dot + name, tensor) for name, _, tensor in own}
+        readers = {name: source.read for name, source in sources.items() if source is not None}
+        readers.update({name: partial(self._checkpoint.read, key) for name, key in extra.items()})
+        tensors = [self._tensor(dot + name, kind, tensor, sources[name]) for name, kind, tensor in own]
+        tensors += [_inferred_tensor(name, self._checkpoint.info(key), key) for name, key in extra.items()]
+        absent = [name for name, kind, _ in own if sources[name] is None and kind == "parameter"]
+        self._missing += [dot + name for name in absent]
+        return CheckpointLayer(
+            path,
+            type(module).__name__,
+            dotted_bases(type(module)),
+            tensors,
+            lambda name: self._read(dot + name, readers.get(name)),
+            frozenset(readers),
+            _note(absent, extra),
+        )
+
+    def _source(self, name: str, tensor: torch.Tensor) -> Source | None:
+        """The stored tensor for `name`, or for any tensor that it is tied to."""
+        names = [name, *self._owners[id(tensor)]]
+        return next((self._sources[alias] for alias in names if alias in self._sources), None)
+
+    def _differing(self) -> set[str]:
+        """Names that the class ties and the file stores with other values: they are left apart."""
+        if not hasattr(self._model, "all_tied_weights_keys"):
+            return set()
+        stored = [[name for name in names if name in self._sources] for names in self._owners.values()]
+        return {name for names in stored for name in names[1:] if not self._same(names[0], name)}
+
+    def _same(self, one: str, other: str) -> bool:
+        first, second = self._sources[one], self._sources[other]
+        keys = [self._checkpoint.storage_key(source.keys[0]) for source in (first, second)]
+        return keys[0] == keys[1] or torch.equal(first.read(), second.read())
+
+    def _tensor(self, name: str, kind: str, tensor: torch.Tensor, source: Source | None) -> dict[str, Any]:
+        owner = self._owners[id(tensor)][0]
+        shape, dtype = tuple(tensor.shape), str(tensor.dtype)[6:]
+        size = tensor.numel() * tensor.element_size()
+        if source is not None:
+            info = self._checkpoint.info(source.keys[0])
+            shape, dtype, size = self._stored(shape, info, source)
+        return {
+            "name": name.rpartition(".")[2],
+            "kind": kind,
+            "shape": shape,
+            "dtype": dtype,
+            "bytes": size,
+            "requires_grad": kind == "parameter" and tensor.requires_grad,
+            "tied_to": None if name == owner or name in self._untied else owner,
+        }
+
+    def _stored(
+        self, shape: tuple[int, ...], info: TensorInfo, source: Source
+    ) -> tuple[tuple[int, ...], str, int]:
+        """Shape, dtype and bytes of what `source` reads: of the file, or after the library's conversion."""
+        if not source.converted:
+            return info.shape, info.dtype, info.bytes
+        elements = max(1, math.prod(info.shape))
+        return shape, info.dtype, math.prod(shape) * info.bytes // elements
+
+    def _read(self, name: str, reader: Callable[[], torch.Tensor] | None) -> torch.Tensor:
+        if reader is None:
+            message = f"The checkpoint does not hold {name}."
+            raise CheckpointError("not-stored", message, self._checkpoint.files[0])
+        return reader()
+
+    def _extras(self) -> dict[str, dict[str, str]]:
+        """Unexpected tensors of existing modules, by path and name: scales and codes of a quantized model."""
+        modules = dict(self._model.named_modules())
+        found: dict[str, dict[str, str]] = {}
+        for key in self._unexpected:
+            path, _, name = key.rpartition(".")
+            if path in modules:
+                found.setdefault(path, {})[name] = key
+        taken = {key for names in found.values() for key in names.values()}
+        self._unexpected = [key for key in self._unexpected if key not in taken]
+        return found
+
+    def _problems(self) -> list[CheckpointError]:
+        file, name = self._checkpoint.files[0], type(self._model).__name__
+        problems = []
+        if self._unexpected:
+            message = f"{name} has no place for {_some(self._unexpected)}; the library ignores such tensors."
+            problems.append(CheckpointError("unexpected-tensors", message, file))
+        if self._missing:
+            message = f"The checkpoint lacks {_some(self._missing)} of {name}, which the library initialises."
+            problems.append(CheckpointError("missing-tensors", message, file))
+        return problems
+
+
+def _owners(model: torch.nn.Module) -> dict[int, list[str]]:
+    """All full names of each tensor object of a model, its first owner's first."""
+    found: dict[int, list[str]] = {}
+    for path, module in model.named_modules(remove_duplicate=False):
+        for name, tensor in (*module._parameters.items(), *module._buffers.items()):
+            if tensor is not None:
+                found.setdefault(id(tensor), []).append(f"{path}.{name}" if path else name)
+    return found
+
+
+def _own_tensors(module: torch.nn.Module) -> list[tuple[str, str, torch.Tensor]]:
+    """Name, kind and tensor of what the module itself registers, parameters first."""
+    kinds = (("parameter", module._parameters), ("buffer", module._buffers))
+    return [
+        (name, kind, tensor) for kind, found in kinds for name, tensor in found.items() if tensor is not None
+    ]
+
+
+def _is_quantized(model: torch.nn.Module) -> bool:
+    """Whether the model's configuration says that its checkpoint stores quantized tensors."""
+    return getattr(getattr(model, "config", None), "quantization_config", None) is not None
+
+
+def _note(absent: list[str], extra: Mapping[str, str]) -> str | None:
+    notes = []
+    if absent:
+        notes.append(f"not in the checkpoint: {', '.join(absent)}")
+    if extra:
+        notes.append(f"stored quantized: {', '.join(extra)}")
+    return "; ".join(notes) or None
+
+
+def _some(names: list[str]) -> str:
+    listed = ", ".join(names[:5]) + (", …" if len(names) > 5 else "")
+    return f"{len(names)} tensor{'s' if len(names) > 1 else ''} ({listed})"
