@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import bitlens
-from bitlens.cli.quantities import parse_duration, parse_size
+from bitlens.quantities import parse_duration, parse_size
 
 if TYPE_CHECKING:
     _Commands = argparse._SubParsersAction["_Parser"]
@@ -99,9 +99,12 @@ def _add_environment(group: argparse._ArgumentGroup) -> None:
     )
     group.add_argument("--device", choices=("auto", "cpu", "cuda", "meta"), help="default: auto")
     group.add_argument(
-        "--time-limit", metavar="TIME", type=parse_duration, help="for each model, e.g. 90s or 5m; 0 for none"
+        "--time-limit",
+        metavar="TIME",
+        type=_told(parse_duration),
+        help="for each model, e.g. 90s or 5m; 0 for none",
     )
-    group.add_argument("--memory-limit", metavar="SIZE", type=parse_size, help="e.g. 8GB; 0 for none")
+    group.add_argument("--memory-limit", metavar="SIZE", type=_told(parse_size), help="e.g. 8GB; 0 for none")
     group.add_argument(
         "--allow-network",
         action="store_true",
@@ -143,6 +146,18 @@ def _add_no_color(group: argparse._ActionsContainer) -> None:
     group.add_argument(
         "--no-color", action="store_true", help="no colors (the variable NO_COLOR does the same)"
     )
+
+
+def _told(parse: Callable[[str], float]) -> Callable[[str], float]:
+    """argparse shows the message of its own error only."""
+
+    def parsed(text: str) -> float:
+        try:
+            return parse(text)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(str(error)) from error
+
+    return parsed
 
 
 def _positive(text: str) -> int:

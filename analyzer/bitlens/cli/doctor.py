@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from bitlens.cli.messages import FAILED
 from bitlens.cli.options import options
 from bitlens.cli.output import show
-from bitlens.cli.quantities import UNKNOWN, duration, size
 from bitlens.cli.table import Column, Table, Words, problem_lines
 from bitlens.measuring import Doctor, doctor
+from bitlens.quantities import UNKNOWN, duration, size
 
 
 def run(arguments: argparse.Namespace) -> int:

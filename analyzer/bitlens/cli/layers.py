@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bitlens.cli.quantities import NO_VALUE, UNKNOWN, count, percent_range, size
 from bitlens.cli.table import Column, Table, Words
 from bitlens.cli.tree import ITSELF, Node, cut, fold, grow
 from bitlens.measurement import Layer, Model
+from bitlens.quantities import NO_VALUE, UNKNOWN, count, percent_range, size
 
 WEIGHT_ERROR = "weight error"
 AS_IS = "as is"

@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from bitlens.cli.quantities import printable
 from bitlens.problems import Problem
+from bitlens.quantities import printable
 from bitlens.report_json import relative_file
 
 FAILED = 2

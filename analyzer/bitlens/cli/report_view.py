@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from bitlens.cli.layers import WEIGHT_ERROR, View, layer_table
-from bitlens.cli.quantities import NO_VALUE, UNKNOWN, count, percent, size
 from bitlens.cli.table import Block, Column, Table, Words, problem_lines
 from bitlens.measurement import Line, Model, Report, SchemeResult
+from bitlens.quantities import NO_VALUE, UNKNOWN, count, percent, size
 from bitlens.report_json import relative_file
 
 LEGEND = (

@@ -6,8 +6,8 @@ import argparse
 
 from bitlens import schemes
 from bitlens.cli.output import show
-from bitlens.cli.quantities import three_digits
 from bitlens.cli.table import Column, Table, Words
+from bitlens.quantities import three_digits
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from bitlens.cli.messages import problem_line
-from bitlens.cli.quantities import printable
 from bitlens.problems import Problem, Severity
+from bitlens.quantities import printable
 
 Role = Literal["", "title", "group", "quiet", "warning", "error"]
 

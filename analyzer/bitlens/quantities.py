@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from argparse import ArgumentTypeError
 
 UNKNOWN = "?"
 NO_VALUE = "–"
@@ -64,18 +63,18 @@ def duration(seconds: float) -> str:
 
 
 def parse_size(text: str) -> int:
-    """Bytes in `8GB`, `512MiB`, `1000`. Raises ArgumentTypeError."""
+    """Bytes in `8GB`, `512MiB`, `1000`. Raises ValueError."""
     number, unit = _number_and_unit(text, "a size like 8GB or 512MiB")
     if unit not in _SIZE_UNITS:
-        raise ArgumentTypeError(f"{text!r}: unknown unit; write a size like 8GB or 512MiB")
+        raise ValueError(f"{text!r}: unknown unit; write a size like 8GB or 512MiB")
     return round(number * _SIZE_UNITS[unit])
 
 
 def parse_duration(text: str) -> float:
-    """Seconds in `90s`, `5m`, `1h`, `90`. Raises ArgumentTypeError."""
+    """Seconds in `90s`, `5m`, `1h`, `90`. Raises ValueError."""
     number, unit = _number_and_unit(text, "a time like 90s or 5m")
     if unit not in _TIME_UNITS:
-        raise ArgumentTypeError(f"{text!r}: unknown unit; write a time like 90s or 5m")
+        raise ValueError(f"{text!r}: unknown unit; write a time like 90s or 5m")
     return number * _TIME_UNITS[unit]
 
 
@@ -96,5 +95,5 @@ def _scaled(amount: int, units: tuple[str, ...], gap: str) -> str:
 def _number_and_unit(text: str, wanted: str) -> tuple[float, str]:
     match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([a-zA-Z]*)\s*", text)
     if match is None:
-        raise ArgumentTypeError(f"{text!r} is not {wanted}")
+        raise ValueError(f"{text!r} is not {wanted}")
     return float(match[1]), match[2].lower()
