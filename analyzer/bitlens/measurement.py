@@ -21,9 +21,11 @@ class SchemeResult:
     """What one numeric format does to a layer (or, in `Model.schemes`, to the whole model)."""
 
     bytes: int
-    """Bytes of all parameters after the library's conversion: codes, scales, zero points, padding, and what stays."""
+    """Bytes of all parameters after conversion: codes, scales, zero points, padding, and what stays."""
+    buffer_bytes: int = 0
+    """Bytes of all buffers after the conversion; quanto, for example, adds two scales to a layer."""
     relative_error: float | None = None
-    """‖W−Ŵ‖/‖W‖ (Frobenius) over the converted weights; None where nothing was converted or no values are known."""
+    """‖W−Ŵ‖/‖W‖ (Frobenius) over the converted weights; None where none are, or no values are known."""
     sqnr_db: float | None = None
     """−20·log10(relative_error); None where the error is None or 0."""
     max_abs_error: float | None = None

@@ -1,0 +1,88 @@
+"""The events of one job as one Model: the worker's half of the result types."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from bitlens.measurement import Environment, Layer, Line, Model, SchemeResult, Tensor
+from bitlens.problems import Problem
+from bitlens.worker.wire import Event
+
+
+class Collector:
+    """Takes events in their order; `model` is what they amount to."""
+
+    def __init__(self) -> None:
+        self.environment = Environment()
+        self.expected: int | None = None
+        """How many layers the worker announced."""
+        self.problems: list[Problem] = []
+        self.layers: list[Layer] = []
+        self._head: Event | None = None
+        self._lines: tuple[Line, ...] = ()
+        self._totals: Event = {"schemes": {}, "dtypes": {}}
+
+    def take(self, event: Event) -> None:
+        """Add one event; unknown ones are of a newer worker and are ignored."""
+        kind = event["event"]
+        if kind == "environment":
+            self.environment = Environment(
+                event["python"], event["torch"], event["device"], event["device_name"]
+            )
+        elif kind == "model":
+            self._head, self.expected = event, event["layers"]
+        elif kind == "layer":
+            self.layers.append(_layer(event))
+        elif kind == "lines":
+            self._lines = tuple(Line(**{**line, "paths": tuple(line["paths"])}) for line in event["lines"])
+        elif kind == "totals":
+            self._totals = event
+        elif kind == "problem":
+            self.problems.append(_problem(event))
+
+    def model(self) -> Model | None:
+        """The model so far; None if the worker never had one. Its sums are those of its layers."""
+        head = self._head
+        if head is None:
+            return None
+        return Model(
+            name=head["name"],
+            class_=head["class"],
+            file=head["file"],
+            line=head["line"],
+            weights=head["weights"],
+            weights_from=head["weights_from"],
+            parameters=sum(layer.parameters for layer in self.layers),
+            bytes=sum(layer.bytes for layer in self.layers),
+            buffer_bytes=sum(layer.buffer_bytes for layer in self.layers),
+            dtypes=self._totals["dtypes"],
+            schemes=_schemes(self._totals["schemes"]),
+            layers=tuple(self.layers),
+            lines=self._lines,
+            problems=tuple(self.problems) + tuple(_note(text, head) for text in head["notes"]),
+        )
+
+
+def _layer(event: Event) -> Layer:
+    own = {key: value for key, value in event.items() if key not in ("event", "tensors", "schemes")}
+    tensors = tuple(Tensor(**{**tensor, "shape": tuple(tensor["shape"])}) for tensor in event["tensors"])
+    return Layer(**own, tensors=tensors, schemes=_schemes(event["schemes"]))
+
+
+def _schemes(entries: Mapping[str, Mapping[str, Any]]) -> dict[str, SchemeResult]:
+    return {name: SchemeResult(**entry) for name, entry in entries.items()}
+
+
+def _problem(event: Event) -> Problem:
+    return Problem(
+        event["code"],
+        event["message"],
+        event.get("file"),
+        event.get("line"),
+        severity=event.get("severity", "error"),
+    )
+
+
+def _note(text: str, head: Event) -> Problem:
+    return Problem("note", text, head["file"], head["line"], severity="information")

@@ -1,0 +1,55 @@
+"""Which Python runs the worker: the user's, never by accident our own."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from bitlens.problems import BitlensError, Problem
+
+
+@dataclass(frozen=True, slots=True)
+class Interpreter:
+    """An interpreter and the reason why it was chosen."""
+
+    path: str
+    reason: str
+
+
+def choose(asked: str | None) -> Interpreter:
+    """`asked` (a path, a virtual environment or a name on PATH), else the active environment, else ours.
+
+    Raises BitlensError `interpreter` if what was asked for does not exist.
+    """
+    if asked is not None:
+        found = _resolve(asked)
+        if found is None:
+            raise BitlensError(
+                Problem("interpreter", f"there is no Python at {asked}; give --python the path of one")
+            )
+        return Interpreter(found, "--python")
+    for variable in ("VIRTUAL_ENV", "CONDA_PREFIX"):
+        folder = os.environ.get(variable)
+        inside = _inside(Path(folder)) if folder else None
+        if inside is not None:
+            return Interpreter(inside, f"the active environment ({variable})")
+    return Interpreter(sys.executable, "the interpreter that runs bitlens")
+
+
+def _resolve(asked: str) -> str | None:
+    path = Path(asked).expanduser()
+    if path.is_dir():
+        return _inside(path)
+    if path.is_file():
+        return str(path.absolute())  # not resolved: a virtual environment's python is a link
+    return shutil.which(asked) if path.name == asked else None
+
+
+def _inside(folder: Path) -> str | None:
+    for name in ("bin/python", "bin/python3", "Scripts/python.exe", "python.exe"):
+        if (folder / name).is_file():
+            return str((folder / name).absolute())
+    return None

@@ -1,0 +1,165 @@
+"""The front door to everything that runs something: target to slices or checkpoint, worker, Report."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from bitlens import __version__, interpreters, memory
+from bitlens.client import Worker
+from bitlens.collect import Collector
+from bitlens.measurement import Environment, Model, Report
+from bitlens.problems import BitlensError, Problem
+from bitlens.schemes import DEFAULT_IDS
+from bitlens.source.program import discover, read
+from bitlens.source.slice import Slice, slices
+from bitlens.worker.wire import Job
+
+TIME_LIMIT = 600.0
+"""Seconds for one model."""
+WEIGHTS = (".safetensors", ".gguf", ".pt", ".pth", ".bin", ".ckpt", ".index.json")
+_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the user asked for; `time_limit` is in seconds for each model, 0 for none."""
+
+    python: str | None = None
+    device: str = "auto"
+    schemes: tuple[str, ...] = DEFAULT_IDS
+    allow_network: bool = False
+    time_limit: float = TIME_LIMIT
+    memory_limit: int | None = None
+    """Bytes; 0 for none, None for the default, `memory.default_limit()`."""
+    model: str | None = None
+    config: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Called for each layer that arrives; `total` is None until the model is built."""
+
+    model: str
+    done: int
+    total: int | None
+    layer: str
+
+
+@dataclass(frozen=True, slots=True)
+class Doctor:
+    """What a measurement would run in."""
+
+    interpreter: str
+    reason: str
+    environment: Environment
+    libraries: dict[str, str | None]
+    time_limit: float
+    memory_limit: int
+    problems: tuple[Problem, ...]
+
+
+def measure(target: str, options: Options, on_event: Callable[[Progress], None] | None = None) -> Report:
+    """Measure every model of `target`: a .py file, a notebook, a folder, a checkpoint or a cached hub id.
+
+    Runs the user's code. Raises BitlensError where there is nothing to measure.
+    """
+    jobs, problems = _jobs(target, options)
+    python = interpreters.choose(options.python)
+    models: list[Model] = []
+    environment = Environment()
+    with closing(Worker(python.path, options.time_limit)) as worker:
+        for job in jobs:
+            collector = _run(worker, job, on_event)
+            model = collector.model()
+            models += [model] if model else []
+            problems += [] if model else collector.problems
+            environment = collector.environment if collector.environment.torch else environment
+    return Report(__version__, environment, tuple(models), tuple(problems))
+
+
+def doctor(options: Options) -> Doctor:
+    """Start the worker and ask it what it has; measures nothing and runs no user code."""
+    python = interpreters.choose(options.python)
+    collector, libraries = Collector(), {}
+    with closing(Worker(python.path, options.time_limit)) as worker:
+        for event in worker.run(Job("environment", device=options.device)):
+            collector.take(event)
+            libraries.update(event.get("libraries", {}))
+    return Doctor(
+        python.path,
+        python.reason,
+        collector.environment,
+        libraries,
+        options.time_limit,
+        _memory_limit(options),
+        tuple(collector.problems),
+    )
+
+
+def _run(worker: Worker, job: Job, on_event: Callable[[Progress], None] | None) -> Collector:
+    collector = Collector()
+    for event in worker.run(job):
+        collector.take(event)
+        if on_event and event["event"] in ("model", "layer"):
+            on_event(
+                Progress(job.name or "", len(collector.layers), collector.expected, event.get("path", ""))
+            )
+    return collector
+
+
+def _jobs(target: str, options: Options) -> tuple[list[Job], list[Problem]]:
+    base = Job(
+        kind="program",
+        schemes=options.schemes,
+        device=options.device,
+        allow_network=options.allow_network,
+        memory_limit=_memory_limit(options),
+        config=str(Path(options.config).absolute()) if options.config else None,
+    )
+    path = Path(target)
+    if path.is_file() and path.suffix in (".py", ".ipynb"):
+        return _program_jobs([path], options, base)
+    if path.is_dir() and not _is_checkpoint(path):
+        return _program_jobs(discover(path), options, base)
+    if path.exists():
+        return [replace(base, kind="checkpoint", file=str(path.absolute()), name=path.name)], []
+    if _HUB_ID.fullmatch(target):
+        return [replace(base, kind="checkpoint", file=target, name=target)], []
+    raise BitlensError(Problem("no-such-file", "there is no such file, folder or cached hub id", file=target))
+
+
+def _is_checkpoint(folder: Path) -> bool:
+    names = os.listdir(folder)
+    return "config.json" in names or any(name.endswith(WEIGHTS) for name in names)
+
+
+def _program_jobs(files: list[Path], options: Options, base: Job) -> tuple[list[Job], list[Problem]]:
+    jobs: list[Job] = []
+    problems: list[Problem] = []
+    for file in files:
+        for piece in slices(read(file), options.model):
+            problems += piece.problems
+            jobs += [] if any(p.severity == "error" for p in piece.problems) else [_job(base, piece)]
+    if len(files) != 1 and jobs:
+        problems = [p for p in problems if p.code != "no-model"]
+    return jobs, problems
+
+
+def _job(base: Job, piece: Slice) -> Job:
+    return replace(
+        base,
+        file=os.path.abspath(piece.file),
+        text=piece.text,
+        target=piece.target,
+        name=piece.name,
+        line=piece.line,
+    )
+
+
+def _memory_limit(options: Options) -> int:
+    return memory.default_limit() if options.memory_limit is None else options.memory_limit

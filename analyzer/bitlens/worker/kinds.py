@@ -1,0 +1,116 @@
+"""One function per kind of job."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.metadata
+import platform
+import sys
+from typing import Any, Callable
+
+import torch
+
+from bitlens.worker import live, load, patches, stored, trace
+from bitlens.worker.failure import is_out_of_memory
+from bitlens.worker.loads import Loads
+from bitlens.worker.stream import Stream
+from bitlens.worker.wire import Event, Job
+
+LIBRARIES = (
+    "transformers",
+    "optimum-quanto",
+    "torchao",
+    "bitsandbytes",
+    "hqq",
+    "gguf",
+    "safetensors",
+    "accelerate",
+)
+"""Distributions whose presence changes what can be built or what a number is compared with."""
+
+
+class _TooLarge(Exception):
+    """The model does not fit in memory; nothing was sent yet."""
+
+
+def run(job: Job, send: Callable[[Event], None]) -> bool:
+    """Do the job; False (and nothing sent) if its model does not fit and device `meta` should be tried."""
+    try:
+        KINDS[job.kind](job, send)
+    except _TooLarge:
+        return False
+    return True
+
+
+def environment(job: Job, send: Callable[[Event], None]) -> None:
+    """Say what this interpreter has."""
+    send({**_environment(job), "libraries": {name: _version(name) for name in LIBRARIES}})
+
+
+def program(job: Job, send: Callable[[Event], None]) -> None:
+    """Build the model of a slice and measure it; on `meta`, from shapes and what checkpoints hold."""
+    loads = Loads()
+    patches.install(loads, meta=job.device == "meta")
+    torch.manual_seed(0)  # initial weights, and so their errors, are the same in every run
+    with trace.constructions() as seen, _meta(job.device == "meta"):
+        model = _build_or_give_up(job)
+    send(_environment(job))
+    live.measure(model, Stream(job, send), seen, loads, measuring_device(job.device))
+
+
+def checkpoint(job: Job, send: Callable[[Event], None]) -> None:
+    """Stream a checkpoint tensor by tensor."""
+    send(_environment(job))
+    stored.measure(job, Stream(job, send), measuring_device(job.device))
+
+
+KINDS: dict[str, Callable[[Job, Callable[[Event], None]], None]] = {
+    "environment": environment,
+    "program": program,
+    "checkpoint": checkpoint,
+}
+
+
+def _build_or_give_up(job: Job) -> torch.nn.Module:
+    try:
+        return load.build(job)
+    except Exception as error:
+        if job.device == "auto" and is_out_of_memory(error):
+            raise _TooLarge from None
+        raise
+
+
+def _meta(wanted: bool) -> contextlib.AbstractContextManager[Any]:
+    return torch.device("meta") if wanted else contextlib.nullcontext()
+
+
+def _environment(job: Job) -> Event:
+    device = measuring_device(job.device)
+    return {
+        "event": "environment",
+        "python": platform.python_version(),
+        "executable": sys.executable,
+        "torch": torch.__version__,
+        "device": device,
+        "device_name": torch.cuda.get_device_name() if device == "cuda" else _processor(),
+    }
+
+
+def measuring_device(wanted: str) -> str:
+    """The device on which weights are measured: `auto` is the GPU where there is one."""
+    return "cuda" if wanted in ("auto", "cuda") and torch.cuda.is_available() else "cpu"
+
+
+def _processor() -> str | None:
+    with contextlib.suppress(OSError), open("/proc/cpuinfo", encoding="utf-8") as lines:
+        for line in lines:
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or None
+
+
+def _version(distribution: str) -> str | None:
+    try:
+        return importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return None

@@ -1,0 +1,170 @@
+"""A model in memory (or on meta) as a stream of layers."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import Any, Callable
+
+import torch
+
+from bitlens.backends.facts import TensorFacts
+from bitlens.worker import tensors
+from bitlens.worker.failure import Refused
+from bitlens.worker.loads import Loads, Read
+from bitlens.worker.stream import MAX_LAYERS, LayerSource, Stream
+from bitlens.worker.trace import Constructions, Place
+
+
+def measure(model: torch.nn.Module, stream: Stream, seen: Constructions, loads: Loads, device: str) -> None:
+    """Send every layer of `model`, the lines that constructed its modules, and the totals."""
+    layers = _layers(model, seen, loads)
+    weights, source = _weights(model, layers, loads)
+    stream.begin(
+        **{"class": type(model).__name__},
+        weights=weights,
+        weights_from=source,
+        layers=len(layers),
+        notes=loads.notes,
+    )
+    for layer in layers:
+        stream.layer(layer._replace(read=on_device(device, layer.read)))
+    stream.end(lines_of(model, seen.place), dtypes_of(layers))
+
+
+def on_device(device: str, read: Callable[[str], torch.Tensor]) -> Callable[[str], torch.Tensor]:
+    """Values reach the measuring device one tensor at a time, so the model itself need not fit there."""
+    return read if device == "cpu" else lambda name: read(name).to(device)
+
+
+def _layers(model: torch.nn.Module, seen: Constructions, loads: Loads) -> list[LayerSource]:
+    ties = tensors.Ties()
+    layers: list[LayerSource] = []
+    untouched = _untouched(model, loads)
+    for path, module in model.named_modules():
+        own = list(tensors.owned(module))
+        if not own:
+            continue
+        if len(layers) == MAX_LAYERS:
+            raise Refused(
+                "too-many-layers",
+                f"the model has more than {MAX_LAYERS:,} layers; name a part of it with --model",
+            )
+        layers.append(
+            _layer(path, module, own, ties, seen.place(module), untouched, loads.kept.get(module, {}))
+        )
+    return layers
+
+
+def _layer(
+    path: str,
+    module: torch.nn.Module,
+    own: list[tensors.Owned],
+    ties: tensors.Ties,
+    place: Place | None,
+    untouched: set[str],
+    kept: dict[str, Read],
+) -> LayerSource:
+    facts = tuple(_facts(path, item, ties) for item in own)
+    fresh = [f.name for f in facts if _join(path, f.name) in untouched]
+    values = {item.name: item.tensor for item in own}
+    return LayerSource(
+        path=path,
+        type=type(module).__name__,
+        bases=bases_of(type(module)),
+        tensors=facts,
+        read=_reader(values, kept),
+        stored=frozenset(name for name, t in values.items() if t.device.type != "meta" or name in kept),
+        file=place[0] if place else None,
+        line=place[1] if place else None,
+        note=f"initial values, not in the checkpoint: {', '.join(fresh)}" if fresh else None,
+    )
+
+
+def _reader(values: dict[str, torch.Tensor], kept: dict[str, Read]) -> Callable[[str], torch.Tensor]:
+    """Values in the model's dtype, from the model or, on meta, from the checkpoint."""
+
+    def read(name: str) -> torch.Tensor:
+        tensor = values[name]
+        return kept[name]().to(tensor.dtype) if tensor.device.type == "meta" else tensor.detach()
+
+    return read
+
+
+def _facts(path: str, item: tensors.Owned, ties: tensors.Ties) -> TensorFacts:
+    return TensorFacts(
+        name=item.name,
+        kind=item.kind,
+        shape=tensors.shape_of(item.tensor),
+        dtype=tensors.dtype_name(item.tensor),
+        bytes=tensors.stored_bytes(item.tensor),
+        requires_grad=bool(item.tensor.requires_grad),
+        tied_to=ties.first_owner(item.tensor, _join(path, item.name)),
+    )
+
+
+def bases_of(cls: type) -> tuple[str, ...]:
+    """Dotted names of the classes that `cls` is, itself first."""
+    return tuple(f"{c.__module__}.{c.__qualname__}" for c in cls.__mro__ if c is not object)
+
+
+def _join(path: str, name: str) -> str:
+    return f"{path}.{name}" if path else name
+
+
+def _untouched(model: torch.nn.Module, loads: Loads) -> set[str]:
+    """Full names of parameters that a checkpoint was loaded over but not into."""
+    names: set[str] = set()
+    for path, module in model.named_modules():
+        names.update(_join(path, name) for name in loads.missing.get(module, ()))
+    return names
+
+
+def _weights(model: torch.nn.Module, layers: list[LayerSource], loads: Loads) -> tuple[str, str | None]:
+    sources = [loads.sources[m] for m in model.modules() if m in loads.sources]
+    if not any(layer.stored for layer in layers):
+        return "shapes", None
+    return ("checkpoint", sources[0]) if sources else ("initial", None)
+
+
+def dtypes_of(layers: list[LayerSource]) -> dict[str, int]:
+    """Parameters by dtype, ties once."""
+    counts: dict[str, int] = defaultdict(int)
+    for layer in layers:
+        for tensor in layer.tensors:
+            if tensor.kind == "parameter" and tensor.tied_to is None:
+                counts[tensor.dtype] += _product(tensor.shape)
+    return dict(counts)
+
+
+def _product(shape: tuple[int, ...]) -> int:
+    product = 1
+    for size in shape:
+        product *= size
+    return product
+
+
+def lines_of(
+    model: torch.nn.Module, place: Callable[[torch.nn.Module], Place | None]
+) -> list[dict[str, Any]]:
+    """Modules by the line that constructed them; sums are over the distinct parameters below them."""
+    below: dict[str, frozenset[torch.nn.Parameter]] = {}
+    by_line: dict[Place, list[str]] = defaultdict(list)
+    for path, module in model.named_modules():
+        at = place(module) if path else None
+        if at is not None:
+            by_line[at].append(path)
+            below[path] = frozenset(p for p in module.parameters())
+    return [_line(at, paths, below) for at, paths in sorted(by_line.items())]
+
+
+def _line(at: Place, paths: list[str], below: dict[str, frozenset[torch.nn.Parameter]]) -> dict[str, Any]:
+    distinct = frozenset().union(*(below[path] for path in paths))
+    return {
+        "file": at[0],
+        "line": at[1],
+        "paths": paths,
+        "count": len(paths),
+        "parameters": sum(_product(tensors.shape_of(p)) for p in distinct),
+        "bytes": sum(tensors.stored_bytes(p) for p in distinct),
+        "certainty": "exact",
+    }

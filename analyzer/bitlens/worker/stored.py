@@ -1,0 +1,74 @@
+"""A checkpoint on disk as a stream of layers, tensor by tensor; it is never in memory as a whole."""
+
+from __future__ import annotations
+
+import os
+
+import torch
+
+from bitlens.backends.facts import TensorFacts
+from bitlens.worker import trace
+from bitlens.worker.checkpoints.base import CheckpointError
+from bitlens.worker.checkpoints.from_config import build_from_config
+from bitlens.worker.checkpoints.layers import CheckpointLayer, describe
+from bitlens.worker.checkpoints.opening import locate, open_checkpoint
+from bitlens.worker.failure import Failure
+from bitlens.worker.live import dtypes_of, lines_of, on_device
+from bitlens.worker.stream import LayerSource, Stream
+from bitlens.worker.wire import Job
+
+
+def measure(job: Job, stream: Stream, device: str) -> None:
+    """Send every layer of the checkpoint that `job.file` names, and what is known of the model around it.
+
+    Raises CheckpointError where the checkpoint is missing, broken or unsafe.
+    """
+    assert job.file is not None
+    file, folder = locate(job.file)
+    if job.config:
+        folder = job.config if os.path.isdir(job.config) else os.path.dirname(job.config)
+    with open_checkpoint(file) as checkpoint:
+        with trace.constructions() as seen:
+            model, problems = _class_of(folder)
+        described = describe(checkpoint, model=model)
+        known = model if model is not None and described.class_name else None
+        layers = [_source(layer, known, seen, device) for layer in described.layers]
+        stream.begin(
+            **{"class": type(known).__name__ if known is not None else checkpoint.format},
+            weights="checkpoint",
+            weights_from=file,
+            layers=len(layers),
+            notes=[],
+        )
+        for problem in problems + described.problems:
+            stream.problem(Failure(problem.code, problem.message, problem.file), "warning")
+        for layer in layers:
+            stream.layer(layer)
+            checkpoint.release()
+        stream.end(lines_of(known, seen.place) if known is not None else [], dtypes_of(layers))
+
+
+def _class_of(folder: str | None) -> tuple[torch.nn.Module | None, list[CheckpointError]]:
+    if folder is None:
+        return None, []
+    try:
+        return build_from_config(folder), []
+    except CheckpointError as problem:
+        return None, [problem]
+
+
+def _source(
+    layer: CheckpointLayer, model: torch.nn.Module | None, seen: trace.Constructions, device: str
+) -> LayerSource:
+    place = seen.place(model.get_submodule(layer.path)) if model is not None else None
+    return LayerSource(
+        path=layer.path,
+        type=layer.type,
+        bases=layer.bases,
+        tensors=tuple(TensorFacts(**tensor) for tensor in layer.tensors),
+        read=on_device(device, layer.read),
+        stored=layer.stored,
+        file=place[0] if place else None,
+        line=place[1] if place else None,
+        note=layer.note,
+    )

@@ -1,0 +1,119 @@
+"""One model's events, layer by layer, and the sums that they must agree with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from typing import Any, Callable, NamedTuple
+
+import torch
+
+from bitlens.backends.facts import LayerFacts, TensorFacts
+from bitlens.worker.failure import Failure
+from bitlens.worker.measure import Measurer
+from bitlens.worker.wire import Event, Job
+
+MAX_LAYERS = 200_000
+"""More layers than any real model; a program that makes more is stopped with a clear message."""
+
+
+class LayerSource(NamedTuple):
+    """A layer to be measured: what is known without its values, and a way to its values."""
+
+    path: str
+    type: str
+    bases: tuple[str, ...]
+    tensors: tuple[TensorFacts, ...]
+    read: Callable[[str], torch.Tensor]
+    """Gives the values of one tensor named in `stored`, on the measuring device."""
+    stored: frozenset[str]
+    """Names of the tensors that have values; of the others only the shape is known."""
+    file: str | None = None
+    line: int | None = None
+    note: str | None = None
+
+
+class Stream:
+    """Sends one model: `begin`, then every layer, then `end`."""
+
+    def __init__(self, job: Job, send: Callable[[Event], None]) -> None:
+        self._job = job
+        self._send = send
+        self._measurer = Measurer(job.schemes)
+
+    def begin(self, **facts: Any) -> None:
+        """Announce the model: class, weights, weights_from, layers (their number), notes."""
+        self._send(
+            {
+                "event": "model",
+                "name": self._job.name,
+                "file": self._job.file,
+                "line": self._job.line,
+                **facts,
+            }
+        )
+
+    def layer(self, source: LayerSource) -> None:
+        """Measure one layer and send it."""
+        facts = LayerFacts(source.path, source.type, source.bases, source.tensors)
+        own = [t for t in source.tensors if t.tied_to is None]
+        parameters = [t for t in own if t.kind == "parameter"]
+        self._send(
+            {
+                "event": "layer",
+                "path": source.path,
+                "type": source.type,
+                "file": source.file,
+                "line": source.line,
+                "parameters": sum(_elements(t.shape) for t in parameters),
+                "bytes": sum(t.bytes for t in parameters),
+                "buffer_bytes": sum(t.bytes for t in own if t.kind == "buffer"),
+                "dtype": _main_dtype(source.tensors),
+                "tensors": [asdict(t) for t in source.tensors],
+                "schemes": self._measurer.layer(facts, _Values(source)),
+                "note": source.note,
+            }
+        )
+
+    def problem(self, failure: Failure, severity: str) -> None:
+        """Send something that the reader of this model should know."""
+        self._send({"event": "problem", **failure.as_event(), "severity": severity})
+
+    def end(self, lines: list[dict[str, Any]], dtypes: dict[str, int]) -> None:
+        """Send what is known of the whole model."""
+        self._send({"event": "lines", "lines": lines})
+        self._send({"event": "totals", "schemes": self._measurer.totals(), "dtypes": dtypes})
+
+
+class _Values(Mapping[str, torch.Tensor]):
+    """Reads a tensor when it is asked for, so that one tensor at a time is in memory."""
+
+    def __init__(self, source: LayerSource) -> None:
+        self._source = source
+
+    def __getitem__(self, name: str) -> torch.Tensor:
+        if name not in self._source.stored:
+            raise KeyError(name)
+        return self._source.read(name)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._source.stored
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._source.stored)
+
+    def __len__(self) -> int:
+        return len(self._source.stored)
+
+
+def _elements(shape: tuple[int, ...]) -> int:
+    product = 1
+    for size in shape:
+        product *= size
+    return product
+
+
+def _main_dtype(tensors: tuple[TensorFacts, ...]) -> str:
+    """The dtype of the largest parameter, of the largest buffer where there is no parameter."""
+    parameters = [t for t in tensors if t.kind == "parameter"] or list(tensors)
+    return max(parameters, key=lambda t: _elements(t.shape)).dtype
