@@ -110,6 +110,8 @@ def _size(layers: list[Layer]) -> str:
     parameters = [tensor for layer in layers for tensor in layer.tensors if tensor.kind == "parameter"]
     if parameters and all(tensor.tied_to for tensor in parameters):
         return "tied"
+    if not parameters and any(layer.buffer_bytes for layer in layers):
+        return f"({size(sum(layer.buffer_bytes for layer in layers))})"
     return size(sum(layer.bytes for layer in layers))
 
 

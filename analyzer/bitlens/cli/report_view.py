@@ -14,7 +14,7 @@ from bitlens.report_json import relative_file
 
 LEGEND = (
     "Sizes are decimal (1 MB = 1,000,000 bytes) and count tied weights once. "
-    "A row ×N sums up N modules and gives the range of their errors.\n"
+    "Buffers are in parentheses. A row ×N sums up N modules and gives the range of their errors.\n"
     "weight error is ‖W−Ŵ‖/‖W‖, what rounding does to the weights; it is not the harm to the model's answers."
 )
 

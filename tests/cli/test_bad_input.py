@@ -1,0 +1,244 @@
+"""Every bad input ends in one clear message with its place and exit 2: never a traceback, never a hang."""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import signal
+import struct
+import subprocess
+import sys
+import time
+import venv
+from collections.abc import Callable
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+
+Ran = subprocess.CompletedProcess[str]
+
+
+def analyze(target: str, *options: str, cwd: Path, **environment: str) -> Ran:
+    """`bitlens analyze` as a process in `cwd`."""
+    command = [sys.executable, "-m", "bitlens", "analyze", target, *options]
+    variables = {**os.environ, "OMP_NUM_THREADS": "1", **environment}
+    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, env=variables, timeout=180)
+
+
+def refused(ran: Ran, *words: str) -> None:
+    """The run gave no answer, said why, and showed no inside of Python."""
+    assert ran.returncode == 2, ran
+    assert "Traceback" not in ran.stderr
+    assert "internal error" not in ran.stderr
+    for word in words:
+        assert word in ran.stderr, ran.stderr
+
+
+def program(folder: Path, text: str) -> str:
+    (folder / "net.py").write_text(dedent(text), "utf-8")
+    return "net.py"
+
+
+def test_syntax_error(tmp_path: Path) -> None:
+    refused(analyze(program(tmp_path, "import torch\nnet = torch.nn.Linear(1,\n"), cwd=tmp_path), "net.py:2")
+
+
+def test_no_model(tmp_path: Path) -> None:
+    refused(analyze(program(tmp_path, "print('no model here')\n"), cwd=tmp_path), "net.py", "model")
+
+
+def test_an_empty_file(tmp_path: Path) -> None:
+    refused(analyze(program(tmp_path, ""), cwd=tmp_path), "net.py")
+
+
+def test_an_empty_folder(tmp_path: Path) -> None:
+    refused(analyze(".", cwd=tmp_path))
+
+
+def test_no_such_model(tmp_path: Path) -> None:
+    net = program(tmp_path, "import torch\nnet = torch.nn.Linear(1, 1)\n")
+    refused(analyze(net, "--model", "student", cwd=tmp_path), "student", "net")
+
+
+def test_import_that_fails(tmp_path: Path) -> None:
+    net = program(
+        tmp_path, "import torch\nimport not_installed_anywhere as nia\nnet = torch.nn.Linear(nia.WIDTH, 1)\n"
+    )
+    refused(analyze(net, cwd=tmp_path), "net.py:2", "not_installed_anywhere")
+
+
+def test_constructor_that_raises(tmp_path: Path) -> None:
+    net = program(
+        tmp_path,
+        """\
+        import torch
+
+        class Net(torch.nn.Module):
+            def __init__(self):
+                super().__init__()
+                raise ValueError("width is missing")
+
+        net = Net()
+        """,
+    )
+    refused(analyze(net, cwd=tmp_path), "net.py:6", "width is missing")
+
+
+def test_infinite_loop(tmp_path: Path) -> None:
+    net = program(
+        tmp_path,
+        """\
+        import torch
+
+        class Net(torch.nn.Module):
+            def __init__(self):
+                super().__init__()
+                while True:
+                    pass
+
+        net = Net()
+        """,
+    )
+    refused(analyze(net, "--time-limit", "8s", cwd=tmp_path), "net.py", "8 s", "--time-limit")
+
+
+def test_a_terabyte(tmp_path: Path) -> None:
+    net = program(
+        tmp_path,
+        """\
+        import torch
+
+        class Net(torch.nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.block = bytearray(10**12)
+                self.layer = torch.nn.Linear(1, 1)
+
+        net = Net()
+        """,
+    )
+    refused(analyze(net, "--memory-limit", "4GB", cwd=tmp_path), "net.py:6", "--memory-limit")
+
+
+def safetensors(header: dict[str, object], data: bytes) -> bytes:
+    text = json.dumps(header).encode()
+    return struct.pack("<Q", len(text)) + text + data
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"\x08",
+        struct.pack("<Q", 1 << 60) + b"{}",
+        struct.pack("<Q", 4) + b"{{{{",
+        safetensors({"w": {"dtype": "F32", "shape": [4], "data_offsets": [0, 16]}}, b"\0" * 8),
+        safetensors({"w": {"dtype": "F32", "shape": [1 << 40], "data_offsets": [0, 16]}}, b"\0" * 16),
+        safetensors({"w": {"dtype": "F32", "shape": [4], "data_offsets": [16, 0]}}, b"\0" * 16),
+    ],
+    ids=["empty", "one-byte", "huge-header", "no-json", "truncated", "lying-shape", "backwards"],
+)
+def test_safetensors_that_lie(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "model.safetensors").write_bytes(content)
+    refused(analyze("model.safetensors", cwd=tmp_path), "model.safetensors")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"GGUF",
+        b"GGUF" + struct.pack("<IQQ", 3, 1 << 60, 0),
+        b"GGUF" + struct.pack("<IQQ", 3, 1, 1 << 60),
+        b"GGML" * 9,
+    ],
+    ids=["truncated", "tensors", "metadata", "magic"],
+)
+def test_gguf_that_lies(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "model.gguf").write_bytes(content)
+    refused(analyze("model.gguf", cwd=tmp_path), "model.gguf")
+
+
+def test_a_pickle_with_code_is_refused_and_runs_nothing(tmp_path: Path) -> None:
+    marker = tmp_path / "it-ran"
+
+    class Code:
+        def __reduce__(self) -> tuple[object, tuple[str]]:
+            return os.system, (f"touch {marker}",)
+
+    (tmp_path / "weights.pt").write_bytes(pickle.dumps({"layer.weight": Code()}))
+    refused(analyze("weights.pt", cwd=tmp_path), "weights.pt")
+    assert not marker.exists()
+
+
+def test_an_interpreter_without_torch(tmp_path: Path) -> None:
+    venv.create(tmp_path / "bare", with_pip=False)
+    python = tmp_path / "bare" / "bin" / "python"
+    net = program(tmp_path, "import torch\nnet = torch.nn.Linear(1, 1)\n")
+    refused(analyze(net, "--python", str(python), cwd=tmp_path), str(python), "torch", "--python")
+
+
+def test_an_interpreter_that_is_none(tmp_path: Path) -> None:
+    net = program(tmp_path, "import torch\nnet = torch.nn.Linear(1, 1)\n")
+    refused(analyze(net, "--python", "no/such/python", cwd=tmp_path), "no/such/python")
+
+
+def test_a_hub_id_that_is_not_cached(tmp_path: Path) -> None:
+    refused(
+        analyze("nobody/nothing", cwd=tmp_path, HF_HOME=str(tmp_path)), "nobody/nothing", "--allow-network"
+    )
+
+
+def test_static_runs_nothing(tmp_path: Path) -> None:
+    marker = tmp_path / "it-ran"
+    net = program(tmp_path, f"import torch\nopen({str(marker)!r}, 'w')\nnet = torch.nn.Linear(1, 1)\n")
+    assert analyze(net, "--static", cwd=tmp_path).returncode == 0
+    assert not marker.exists()
+
+
+def test_ctrl_c_ends_the_worker_too(tmp_path: Path) -> None:
+    mark = tmp_path / "pid"
+    net = program(
+        tmp_path,
+        f"""\
+        import os
+        import time
+        import torch
+
+        class Net(torch.nn.Module):
+            def __init__(self):
+                super().__init__()
+                with open({str(mark)!r}, "w") as file:
+                    file.write(str(os.getpid()))
+                time.sleep(600)
+
+        net = Net()
+        """,
+    )
+    command = [sys.executable, "-m", "bitlens", "analyze", net]
+    process = subprocess.Popen(
+        command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    until(lambda: mark.exists() and mark.read_text() != "")
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    refused(subprocess.CompletedProcess(command, process.returncode, out, err), "interrupted")
+    until(lambda: not alive(int(mark.read_text())))
+
+
+def until(condition: Callable[[], bool], seconds: float = 60) -> None:
+    """Wait for what must happen soon; fail if it does not."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not happen"
+        time.sleep(0.05)
+
+
+def alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state != "Z"
