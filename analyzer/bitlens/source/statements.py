@@ -1,0 +1,222 @@
+"""A file as its top-level statements: each parsed and lowered on its own, when asked for, and kept by its text.
+
+An edit touches one statement, so the others cost nothing; a statement that does not parse loses only itself.
+"""
+
+from __future__ import annotations
+
+import ast
+import bisect
+import hashlib
+import io
+import threading
+import tokenize
+from collections import OrderedDict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+import libcst as cst
+
+from bitlens.problems import BitlensError, Problem
+from bitlens.source.literals import universal_newlines
+from bitlens.source.lower import lower
+from bitlens.source.split import pieces, too_deep
+from bitlens.source.store import LoweredStore
+from bitlens.source.tokens import TokenError, line_starts
+
+MAXIMUM_STATEMENT = 2_000_000
+"""Characters of one statement; a longer one is data, and gets a problem instead of minutes of parsing."""
+MEMORY_BOUND = 12_000_000
+"""Characters of statements whose nodes are kept in memory."""
+
+
+class Failure(NamedTuple):
+    """Why a text has no nodes; `line` and `column` count from 1 within the text."""
+
+    line: int
+    column: int
+    message: str
+
+
+@dataclass(slots=True)
+class Lowered:
+    """The outcome of lowering one text."""
+
+    nodes: tuple[ast.stmt, ...] = ()
+    failure: Failure | None = None
+
+
+@dataclass(slots=True)
+class Statement:
+    """One top-level statement, or several that share a line (`a = 1; b = 2`)."""
+
+    text: str
+    line: int
+    """Line of the file, from 1, on which `text` begins (a definition's first decorator)."""
+    blob: bytes | None = field(default=None, repr=False)
+    """What the store on disk holds for it."""
+    _lowered: Lowered | None = field(default=None, repr=False)
+
+    @property
+    def nodes(self) -> tuple[ast.stmt, ...]:
+        """The statements. THEIR LINES COUNT FROM THIS STATEMENT: `lineno` 1 is the file's line `self.line`.
+
+        Never change a node: equal statements share it.
+        """
+        return self.lowered.nodes
+
+    @property
+    def node(self) -> ast.stmt | None:
+        """The first of `nodes` (nearly always the only one), lines relative to this statement; None if broken."""
+        nodes = self.lowered.nodes
+        return nodes[0] if nodes else None
+
+    @property
+    def problem(self) -> Problem | None:
+        """Why the statement does not parse, with its line in the file."""
+        failure = self.lowered.failure
+        if failure is None:
+            return None
+        line = self.line + failure.line - 1
+        return Problem("syntax-error", f"{failure.message}.", None, line, failure.column)
+
+    @property
+    def lowered(self) -> Lowered:
+        """Nodes or failure; computed once, shared by all statements of the same text."""
+        if self._lowered is None:
+            self._lowered = _CACHE.get(self.text, self.blob)
+        return self._lowered
+
+    @property
+    def is_lowered(self) -> bool:
+        """Whether somebody asked for the nodes already."""
+        return self._lowered is not None
+
+
+@dataclass(frozen=True, slots=True)
+class SourceFile:
+    """A program's text (line ends as `\\n`, without byte order mark) and its top-level statements in order."""
+
+    text: str
+    statements: tuple[Statement, ...]
+    store: LoweredStore | None = field(default=None, repr=False)
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """One problem for each statement that does not parse. Lowers all of them."""
+        found = (statement.problem for statement in self.statements)
+        return tuple(problem for problem in found if problem is not None)
+
+    def at(self, line: int) -> Statement | None:
+        """The statement that covers a line of the file, if one does."""
+        index = bisect.bisect_right([statement.line for statement in self.statements], line) - 1
+        if index < 0:
+            return None
+        statement = self.statements[index]
+        return statement if line <= statement.line + statement.text.count("\n") else None
+
+    def save(self) -> None:
+        """Keep what has been lowered in the store on disk, if there is one and it does not have it."""
+        if self.store is None:
+            return
+        if any(statement.is_lowered and statement.blob is None for statement in self.statements):
+            nodes = [statement.nodes if statement.is_lowered else () for statement in self.statements]
+            blobs = [statement.blob for statement in self.statements]
+            self.store.save(_key(self.text), nodes, blobs)
+
+
+def parse(text: str, store: LoweredStore | None = None) -> SourceFile:
+    """Split a program into its statements. Never raises, whatever the text; nothing is parsed yet."""
+    text = universal_newlines(text.removeprefix("\ufeff"))
+    starts = line_starts(text)
+    found = [Statement(text[a:b], bisect.bisect_right(starts, a)) for a, b in pieces(text)]
+    if store is not None and found:
+        blobs = store.load(_key(text))
+        if blobs is not None and len(blobs) == len(found):
+            for statement, blob in zip(found, blobs, strict=True):
+                statement.blob = blob
+    return SourceFile(text, tuple(found), store)
+
+
+def read(path: Path, store: LoweredStore | None = None) -> SourceFile:
+    """Read a file as Python would (byte order mark, coding cookie). Raises BitlensError if it cannot be read."""
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        message = f"cannot read the file: {error.strerror or error}"
+        raise BitlensError(Problem("unreadable-file", message, str(path))) from error
+    return parse(decode(data, str(path)), store)
+
+
+def decode(data: bytes, name: str | None = None) -> str:
+    """A program's bytes as text. Raises BitlensError for an unknown encoding or bytes that it cannot hold."""
+    try:
+        encoding, _ = tokenize.detect_encoding(io.BytesIO(data).readline)
+        return data.decode(encoding)
+    except (SyntaxError, UnicodeDecodeError, LookupError) as error:
+        message = f"the file is not text in its encoding ({error}); save it as UTF-8"
+        raise BitlensError(Problem("not-text", message, name)) from error
+
+
+def _key(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _lower(text: str) -> Lowered:
+    if len(text) > MAXIMUM_STATEMENT:
+        return Lowered(failure=Failure(1, 1, f"statement of {len(text):,} characters is too long to be read"))
+    if too_deep(text):
+        return Lowered(failure=Failure(1, 1, "statement is nested too deeply to be read"))
+    try:
+        return Lowered(tuple(lower(cst.parse_module(text), text).body))
+    except cst.ParserSyntaxError as error:
+        return Lowered(failure=Failure(error.raw_line, error.raw_column + 1, "syntax error"))
+    except TokenError as error:
+        line, column = _place(text, error.args[1])
+        return Lowered(failure=Failure(line, column, f"syntax error: {error.args[0]}"))
+    except (ValueError, RecursionError, OverflowError, AttributeError, UnicodeError) as error:
+        return Lowered(failure=Failure(1, 1, f"this statement cannot be read ({error})"))
+
+
+def _place(text: str, offset: int) -> tuple[int, int]:
+    before = text[:offset]
+    return before.count("\n") + 1, offset - (before.rfind("\n") + 1) + 1
+
+
+class _Cache:
+    """Lowered statements by text, the least recently used dropped beyond MEMORY_BOUND characters."""
+
+    def __init__(self) -> None:
+        self.kept: OrderedDict[str, Lowered] = OrderedDict()
+        self.size = 0
+        self.lock = threading.Lock()
+
+    def get(self, text: str, blob: bytes | None) -> Lowered:
+        """The outcome for `text`: from memory, from the store's blob, or by parsing."""
+        with self.lock:
+            found = self.kept.get(text)
+            if found is not None:
+                self.kept.move_to_end(text)
+                return found
+        nodes = LoweredStore.decode(blob) if blob is not None else None
+        made = _lower(text) if nodes is None else Lowered(nodes)
+        with self.lock:
+            self._keep(text, made)
+        return made
+
+    def _keep(self, text: str, made: Lowered) -> None:
+        if text not in self.kept:
+            self.size += len(text)
+        self.kept[text] = made
+        for oldest in self._surplus():
+            del self.kept[oldest]
+            self.size -= len(oldest)
+
+    def _surplus(self) -> Iterator[str]:
+        while self.size > MEMORY_BOUND and len(self.kept) > 1:
+            yield next(iter(self.kept))
+
+
+_CACHE = _Cache()
