@@ -115,13 +115,18 @@ def _size(layers: list[Layer]) -> str:
     return size(sum(layer.bytes for layer in layers))
 
 
+def has_parameters(layer: Layer) -> bool:
+    """Whether there is anything to convert; some layers hold buffers alone."""
+    return any(tensor.kind == "parameter" for tensor in layer.tensors)
+
+
 def _same(values: list[str], otherwise: str) -> str:
     return values[0] if len(set(values)) == 1 else otherwise
 
 
 def _error(layers: list[Layer], scheme: str) -> Words:
     """The range of the weight error over the layers of a row."""
-    results = [layer.schemes[scheme] for layer in layers if scheme in layer.schemes]
+    results = [layer.schemes[scheme] for layer in layers if scheme in layer.schemes and has_parameters(layer)]
     converted = [result for result in results if result.converted]
     if not results:
         return Words(NO_VALUE, "quiet")

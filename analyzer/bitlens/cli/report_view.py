@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from bitlens.cli.layers import WEIGHT_ERROR, View, layer_table
+from bitlens.cli.layers import WEIGHT_ERROR, View, has_parameters, layer_table
 from bitlens.cli.table import Block, Column, Table, Words, problem_lines
 from bitlens.measurement import Line, Model, Report, SchemeResult
 from bitlens.quantities import NO_VALUE, UNKNOWN, count, percent, size
@@ -45,8 +45,8 @@ def _model_blocks(model: Model, view: View) -> Iterator[Block]:
     if model.schemes:
         yield Words("")
         yield _scheme_table(model)
-    yield from (Words(note, "quiet") for note in _notes(model))
-    yield from problem_lines(model.problems)
+    remarks = [*(Words(note, "quiet") for note in _notes(model)), *problem_lines(model.problems)]
+    yield from [Words(""), *remarks] if remarks else []
 
 
 def _headline(model: Model) -> str:
@@ -130,7 +130,7 @@ def _notes(model: Model) -> Iterator[str]:
     for layer in model.layers:
         if layer.note:
             about.setdefault(layer.note, []).append(layer.path)
-        for note, names in _scheme_notes(layer.schemes).items():
+        for note, names in _scheme_notes(layer.schemes).items() if has_parameters(layer) else ():
             about.setdefault(f"{', '.join(names)}: {note}", []).append(layer.path)
     for note, names in _scheme_notes(model.schemes).items():
         yield f"note: {', '.join(names)}: {note}"
