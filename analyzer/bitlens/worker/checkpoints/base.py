@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import mmap
+import os
 import stat
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Sequence
@@ -60,8 +61,8 @@ class Checkpoint(ABC):
     def release(self) -> None:  # noqa: B027 - most readers keep nothing once a tensor is dropped
         """Drop the pages of the file that earlier reads brought into memory."""
 
-    def close(self) -> None:  # noqa: B027 - a reader without an open file has nothing to close
-        """Close the file. Tensors read before stay valid."""
+    def close(self) -> None:  # noqa: B027 - most readers keep no file open
+        """Forget what is held in memory. Tensors read before stay valid."""
 
     def __enter__(self) -> Checkpoint:
         return self
@@ -97,17 +98,29 @@ def element_count(shape: Sequence[int], limit: int) -> int | None:
     return count
 
 
-def map_tensor(file: BinaryIO, offset: int, shape: tuple[int, ...], dtype: torch.dtype) -> torch.Tensor:
+def stamp(file: BinaryIO) -> tuple[int, ...]:
+    """What tells a file from one written in its place: device, inode, size and time of the last change."""
+    status = os.fstat(file.fileno())
+    return (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+
+
+def map_tensor(
+    path: str, expected: tuple[int, ...], offset: int, shape: tuple[int, ...], dtype: torch.dtype
+) -> torch.Tensor:
     """Tensor over bytes of a file, copied nowhere. The mapping lives exactly as long as the tensor's storage.
 
     One mapping per tensor, not per file: pages of an unmapped range leave the process, so that the peak of a
     pass over a file is its largest tensor. Private, so that a write to the tensor cannot reach the file.
+    CheckpointError `changed` if the file's stamp is not the `expected` one: its header would lie.
     """
     nbytes = math.prod(shape) * dtype.itemsize
     if nbytes == 0:
         return torch.empty(shape, dtype=dtype)
     inset = offset % mmap.ALLOCATIONGRANULARITY
-    pages = mmap.mmap(file.fileno(), inset + nbytes, access=mmap.ACCESS_COPY, offset=offset - inset)
+    with open_regular(path) as file:
+        if stamp(file) != expected:
+            raise CheckpointError("changed", "The file was written to while it was read; start again.", path)
+        pages = mmap.mmap(file.fileno(), inset + nbytes, access=mmap.ACCESS_COPY, offset=offset - inset)
     raw = torch.frombuffer(pages, dtype=torch.uint8, count=nbytes, offset=inset)
     if offset % dtype.itemsize:
         raw = raw.clone()

@@ -6,9 +6,16 @@ from collections.abc import Hashable
 
 import torch
 
-from bitlens.worker.checkpoints.base import Checkpoint, CheckpointError, TensorInfo, map_tensor, open_regular
+from bitlens.worker.checkpoints.base import (
+    Checkpoint,
+    CheckpointError,
+    TensorInfo,
+    map_tensor,
+    open_regular,
+    stamp,
+)
 from bitlens.worker.checkpoints.ggml_blocks import DECODERS, dequantize
-from bitlens.worker.checkpoints.ggml_types import TYPES
+from bitlens.worker.checkpoints.ggml_types import TYPES, GgmlType
 from bitlens.worker.checkpoints.gguf_header import GgufTensor, HeaderReader
 
 
@@ -20,12 +27,9 @@ class GgufFile(Checkpoint):
     def __init__(self, path: str) -> None:
         self.files = [path]
         self._path = path
-        self._file = open_regular(path)
-        try:
-            self.metadata, tensors = HeaderReader(self._file, path).read()
-        except BaseException:
-            self._file.close()
-            raise
+        with open_regular(path) as file:
+            self._stamp = stamp(file)
+            self.metadata, tensors = HeaderReader(file, path).read()
         self._tensors = {tensor.info.name: tensor for tensor in tensors}
 
     def names(self) -> list[str]:
@@ -39,26 +43,27 @@ class GgufFile(Checkpoint):
     def read(self, name: str) -> torch.Tensor:
         """Plain types as they are, quantized ones as float32; `unreadable` for types without a decoder."""
         tensor = self._tensor(name)
-        kind, shape = TYPES[tensor.type_number], tensor.info.shape
+        kind = TYPES[tensor.type_number]
+        if kind.torch_name is None and kind.name not in DECODERS:
+            message = f"{name} is stored as {kind.name}, whose values bitlens cannot decode."
+            raise CheckpointError("unreadable", message, self._path)
         try:
-            if kind.torch_name is not None:
-                return map_tensor(self._file, tensor.offset, shape, getattr(torch, kind.torch_name))
-            if kind.name not in DECODERS:
-                message = f"{name} is stored as {kind.name}, whose values bitlens cannot decode."
-                raise CheckpointError("unreadable", message, self._path)
-            rows = (tensor.info.bytes // kind.bytes, kind.bytes)
-            blocks = map_tensor(self._file, tensor.offset, rows, torch.uint8)
-            return dequantize(blocks, kind.name).reshape(shape)
+            return self._values(tensor, kind)
         except (OSError, ValueError, RuntimeError, OverflowError) as error:
             raise CheckpointError("unreadable", f"{name} cannot be read: {error}", self._path) from None
+
+    def _values(self, tensor: GgufTensor, kind: GgmlType) -> torch.Tensor:
+        shape = tensor.info.shape
+        if kind.torch_name is not None:
+            dtype: torch.dtype = getattr(torch, kind.torch_name)
+            return map_tensor(self._path, self._stamp, tensor.offset, shape, dtype)
+        rows = (tensor.info.bytes // kind.bytes, kind.bytes)
+        blocks = map_tensor(self._path, self._stamp, tensor.offset, rows, torch.uint8)
+        return dequantize(blocks, kind.name).reshape(shape)
 
     def storage_key(self, name: str) -> Hashable:
         """Tensors never share bytes in this format."""
         return (self._path, self._tensor(name).info.name)
-
-    def close(self) -> None:
-        """Close the file."""
-        self._file.close()
 
     def _tensor(self, name: str) -> GgufTensor:
         try:

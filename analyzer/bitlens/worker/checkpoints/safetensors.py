@@ -18,6 +18,7 @@ from bitlens.worker.checkpoints.base import (
     element_count,
     map_tensor,
     open_regular,
+    stamp,
 )
 from bitlens.worker.checkpoints.json_text import MAX_BYTES, parse_object
 
@@ -44,15 +45,12 @@ class SafetensorsFile(Checkpoint):
     def __init__(self, path: str) -> None:
         self.files = [path]
         self._path = path
-        self._file = open_regular(path)
-        try:
-            size = os.fstat(self._file.fileno()).st_size
-            header, self._start = _read_header(self._file, size, path)
-            self.metadata = _metadata(header.pop("__metadata__", None), path)
-            self._entries = _entries(header, size - self._start, path)
-        except BaseException:
-            self._file.close()
-            raise
+        with open_regular(path) as file:
+            self._stamp = stamp(file)
+            size = os.fstat(file.fileno()).st_size
+            header, self._start = _read_header(file, size, path)
+        self.metadata = _metadata(header.pop("__metadata__", None), path)
+        self._entries = _entries(header, size - self._start, path)
 
     def names(self) -> list[str]:
         """Names by offset."""
@@ -69,17 +67,13 @@ class SafetensorsFile(Checkpoint):
         if not isinstance(dtype, torch.dtype):
             raise CheckpointError("unreadable", f"This torch cannot read {info.dtype} ({name}).", self._path)
         try:
-            return map_tensor(self._file, self._start + offset, info.shape, dtype)
+            return map_tensor(self._path, self._stamp, self._start + offset, info.shape, dtype)
         except (OSError, ValueError, RuntimeError, OverflowError) as error:
             raise CheckpointError("unreadable", f"{name} cannot be mapped: {error}", self._path) from None
 
     def storage_key(self, name: str) -> Hashable:
         """Tensors never share bytes in this format."""
         return (self._path, self._entry(name)[0].name)
-
-    def close(self) -> None:
-        """Close the file."""
-        self._file.close()
 
     def _entry(self, name: str) -> tuple[TensorInfo, int]:
         try:
