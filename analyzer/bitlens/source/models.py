@@ -1,0 +1,285 @@
+"""Which expressions build a model, by syntax and names."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from bitlens.source import libraries
+from bitlens.source.knowledge import Function, Knowledge
+from bitlens.source.torch_names import WITHOUT_PARAMETERS
+
+Kind = Literal["constructor", "pretrained", "library", "file", "factory", "copy", "conversion", "method", "external"]
+_MODEL_VARIABLE = re.compile(r"model|net|encoder|decoder|backbone|teacher|student|generator|discriminator", re.IGNORECASE)
+_STATE = re.compile(r"state|ckpt|checkpoint|weights|params|data", re.IGNORECASE)
+_PARTS = re.compile(r"(Attention|MLP|Norm|Embedding|Embeddings|Layer|Block|Loss)$")
+
+
+@dataclass(frozen=True, slots=True)
+class ModelUse:
+    """An expression whose value is a model."""
+
+    kind: Kind
+    class_name: str
+    """Best guess: the dotted class or function that makes it."""
+    suffix: str = ""
+    """What to append to the expression to reach the module, e.g. `.model` of a pipeline or `[0]` of a tuple."""
+
+
+class Models:
+    """Answers whether an expression builds a model, given what the file defines.
+
+    `variables` maps names that hold models to their class.
+    """
+
+    def __init__(self, knowledge: Knowledge) -> None:
+        self.knowledge = knowledge
+        self._returning: dict[str, tuple[ModelUse, ...]] = {}
+
+    def use(self, node: ast.expr, variables: Mapping[str, str], target: str = "") -> ModelUse | None:
+        """How `node` builds a model; None if it does not. `target` is the variable that gets it."""
+        if isinstance(node, ast.IfExp):
+            return self.use(node.body, variables, target) or self.use(node.orelse, variables, target)
+        if isinstance(node, ast.NamedExpr):
+            return self.use(node.value, variables, target)
+        if isinstance(node, ast.Await):
+            return self.use(node.value, variables, target)
+        if isinstance(node, ast.Call):
+            return self._call(node, variables, target)
+        return None
+
+    def _call(self, node: ast.Call, variables: Mapping[str, str], target: str) -> ModelUse | None:
+        if isinstance(node.func, ast.Attribute) and node.func.attr in libraries.CHAINED:
+            inner = self._given(node.func.value, variables)
+            if inner is not None:
+                return ModelUse("method", inner.class_name, inner.suffix)
+        dotted = self.knowledge.meaning(node.func)
+        if dotted is None:
+            return self._dynamic(node)
+        return self._named(node, dotted, variables, target)
+
+    def _given(self, node: ast.expr, variables: Mapping[str, str]) -> ModelUse | None:
+        """A model that a call is given: a model expression or a variable that holds one."""
+        if isinstance(node, ast.Name) and node.id in variables:
+            return ModelUse("copy", variables[node.id])
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in variables:
+            return ModelUse("copy", f"{variables[node.value.id]}.{node.attr}") if node.attr in _WHOLE else None
+        return self.use(node, variables)
+
+    def _named(self, node: ast.Call, dotted: str, variables: Mapping[str, str], target: str) -> ModelUse | None:
+        if dotted in libraries.OTHER_ENGINES:
+            return ModelUse("external", dotted)
+        last = dotted.rsplit(".", 1)[-1]
+        if last in libraries.LOADERS:
+            return self._loader(dotted, node)
+        if dotted == "copy.deepcopy" or dotted == "copy.copy":
+            inner = self._given(node.args[0], variables) if node.args else None
+            return ModelUse("copy", inner.class_name) if inner else None
+        if dotted in libraries.MODEL_FUNCTIONS or libraries.TORCHVISION.match(dotted) or libraries.TIMM.match(dotted):
+            return ModelUse("library", self._library_class(node, dotted), _suffix(dotted))
+        if dotted == "torch.load":
+            wanted = _MODEL_VARIABLE.search(target) is not None and _STATE.search(target) is None
+            return ModelUse("file", dotted) if wanted else None
+        if libraries.library_of(dotted) is not None and last in libraries.RETURNS_MODEL:
+            return self._conversion(node, variables)
+        if self.knowledge.is_module(dotted) and last not in WITHOUT_PARAMETERS:
+            return self._constructor(node, dotted, variables)
+        return self._local_function(dotted, node, variables)
+
+    def _dynamic(self, node: ast.Call) -> ModelUse | None:
+        """`MODELS["small"](...)` of a local dict of classes, or `getattr(torchvision.models, name)(...)`."""
+        func = node.func
+        if isinstance(func, ast.Subscript) and isinstance(func.value, ast.Name):
+            made = self.knowledge.class_tables.get(func.value.id)
+            return ModelUse("constructor", made) if made else None
+        if isinstance(func, ast.Call) and isinstance(func.func, ast.Name) and func.func.id == "getattr" and func.args:
+            module = self.knowledge.meaning(func.args[0]) or ""
+            if module.startswith(("torchvision.models", "timm.models")):
+                return ModelUse("library", module)
+        return None
+
+    def _library_class(self, node: ast.Call, dotted: str) -> str:
+        literal = [a.value for a in node.args if isinstance(a, ast.Constant) and isinstance(a.value, str)]
+        return f"{dotted}({literal[0]!r})" if literal and not dotted.startswith("torchvision.") else dotted
+
+    def _loader(self, dotted: str, node: ast.Call) -> ModelUse | None:
+        owner = dotted.rpartition(".")[0]
+        last = owner.rsplit(".", 1)[-1]
+        if libraries.NOT_MODELS.search(last) or last.startswith(("AutoTokenizer", "AutoProcessor", "AutoConfig")):
+            return None
+        if not (last[:1].isupper() or self.knowledge.is_module(owner)):
+            return None
+        return ModelUse("pretrained", owner, "[0]" if _asks_for_info(node) or owner.startswith("unsloth.") else "")
+
+    def _conversion(self, node: ast.Call, variables: Mapping[str, str]) -> ModelUse | None:
+        for argument in [*node.args, *(keyword.value for keyword in node.keywords)]:
+            inner = self._given(argument, variables)
+            if inner is not None:
+                return ModelUse("conversion", inner.class_name)
+        return None
+
+    def _constructor(self, node: ast.Call, dotted: str, variables: Mapping[str, str]) -> ModelUse | None:
+        if dotted in {"torch.nn.DataParallel", "torch.nn.parallel.DistributedDataParallel"}:
+            return None
+        return ModelUse("constructor", dotted)
+
+    def _local_function(self, dotted: str, node: ast.Call, variables: Mapping[str, str]) -> ModelUse | None:
+        origin = self.knowledge.origin(dotted)
+        if origin is None:
+            return self._foreign_function(dotted)
+        home, name = origin
+        if name not in home.functions:
+            return None
+        made = self._made(home, name)
+        return made[0] if made else self._passes_through(home.functions[name], node, variables)
+
+    def _made(self, home: Knowledge, name: str) -> tuple[ModelUse, ...]:
+        return (self if home is self.knowledge else Models(home)).returned(name)
+
+    def _unpacked(self, node: ast.expr, position: int, variables: Mapping[str, str], target: str) -> ModelUse | None:
+        """The model at one position of a tuple that a call gives."""
+        origin = self.knowledge.origin(self.knowledge.meaning(node.func) or "") if isinstance(node, ast.Call) else None
+        if origin is not None and origin[1] in origin[0].functions:
+            made = [use for use in self._made(*origin) if use.suffix == f"[{position}]"]
+            return ModelUse("factory", made[0].class_name) if made else None
+        use = self.use(node, variables, target)
+        if use is None or use.suffix != f"[{position}]":
+            return None
+        return ModelUse(use.kind, use.class_name)
+
+    def bound(self, node: ast.stmt, variables: Mapping[str, str]) -> Iterator[tuple[str, ast.expr, ModelUse]]:
+        """The targets of an assignment that get a model, each with its expression."""
+        for target, value, position in assignments(node):
+            if position is None:
+                use = self.use(value, variables, target)
+            else:
+                use = self._unpacked(value, position, variables, target)
+            if use is not None:
+                yield target, value, use
+
+    def _foreign_function(self, dotted: str) -> ModelUse | None:
+        """A function of a file that cannot be read, taken by its name: `build_model`, `get_network`, `resnet50`."""
+        last = dotted.rsplit(".", 1)[-1]
+        if re.match(r"(build|create|get|make|load|init)_?\w*(model|net|network|backbone)$", last, re.IGNORECASE):
+            return ModelUse("factory", dotted)
+        return None
+
+    def _passes_through(self, function: Function, node: ast.Call, variables: Mapping[str, str]) -> ModelUse | None:
+        """A local function that gives back (a copy of) a model that it is given: `model = convert(model)`."""
+        names = [argument.arg for argument in (*function.args.posonlyargs, *function.args.args)]
+        given = dict(zip(names, node.args, strict=False))
+        given.update({keyword.arg: keyword.value for keyword in node.keywords if keyword.arg})
+        holders = {name: use.class_name for name, value in given.items() if (use := self._given(value, variables))}
+        if not holders:
+            return None
+        for suffix, value, local in self._returns(function, holders):
+            if isinstance(value, ast.Name) and value.id in local:
+                return ModelUse("conversion", local[value.id], suffix)
+            inner = self.use(value, local)
+            if inner is not None:
+                return ModelUse("conversion", inner.class_name, suffix)
+        return None
+
+    def returned(self, name: str) -> tuple[ModelUse, ...]:
+        """The models that a function of this file gives back, alone or in a tuple."""
+        if name not in self._returning:
+            self._returning[name] = ()  # recursion ends here
+            found = self._returned(self.knowledge.functions[name])
+            self._returning[name] = tuple({use.suffix: use for use in found}.values())
+        return self._returning[name]
+
+    def _returned(self, function: Function) -> Iterator[ModelUse]:
+        for suffix, value, local in self._returns(function, {}):
+            if isinstance(value, ast.Name) and value.id in local:
+                yield ModelUse("factory", local[value.id], suffix)
+                continue
+            found = self.use(value, local)
+            if found is not None:
+                yield ModelUse("factory", found.class_name, suffix + found.suffix)
+
+    def _returns(self, function: Function, given: dict[str, str]) -> Iterator[tuple[str, ast.expr, dict[str, str]]]:
+        local = self.variables(function.body, given)
+        for node in own_nodes(function):
+            if isinstance(node, ast.Return) and node.value is not None:
+                if isinstance(node.value, ast.Tuple):
+                    for position, element in enumerate(node.value.elts):
+                        yield f"[{position}]", element, local
+                else:
+                    yield "", node.value, local
+
+    def variables(self, body: list[ast.stmt], given: Mapping[str, str]) -> dict[str, str]:
+        """Variables that hold a model somewhere in `body`, to its class."""
+        found = dict(given)
+        for node in _ordered(body):
+            for target, _, use in self.bound(node, found):
+                if use.kind != "external":
+                    found[target] = use.class_name
+            for target, value, _ in assignments(node):
+                if isinstance(value, ast.Name) and value.id in found:
+                    found[target] = found[value.id]
+        return found
+
+
+_WHOLE = frozenset({"module", "model", "base_model"})
+
+
+def _suffix(dotted: str) -> str:
+    if dotted.endswith("pipeline"):
+        return ".model"
+    if dotted in {"clip.load", "open_clip.create_model_and_transforms", "open_clip.create_model_from_pretrained"}:
+        return "[0]"
+    return ""
+
+
+def _asks_for_info(node: ast.Call) -> bool:
+    return any(keyword.arg == "output_loading_info" for keyword in node.keywords)
+
+
+def own_nodes(function: Function) -> Iterator[ast.AST]:
+    """Nodes of a function's body, those of inner functions and classes left out."""
+    stack: list[ast.AST] = list(reversed(function.body))
+    while stack:
+        node = stack.pop()
+        yield node
+        if not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)):
+            stack.extend(reversed(list(ast.iter_child_nodes(node))))
+
+
+def _ordered(body: list[ast.stmt]) -> Iterator[ast.stmt]:
+    for node in body:
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            continue
+        yield node
+        for child in ast.iter_child_nodes(node):
+            if isinstance(child, ast.stmt):
+                yield from _ordered([child])
+            elif isinstance(child, (ast.ExceptHandler, ast.match_case)):
+                yield from _ordered(child.body)
+
+
+def assignments(node: ast.stmt) -> Iterator[tuple[str, ast.expr, int | None]]:
+    """Each target (a name or a chain such as `self.model`) with the expression that it gets.
+
+    Where a tuple is unpacked from one expression, the third item is the target's position in it.
+    """
+    if isinstance(node, ast.AnnAssign) and node.value is not None:
+        yield from _pairs(node.target, node.value)
+    elif isinstance(node, ast.Assign):
+        for target in node.targets:
+            yield from _pairs(target, node.value)
+
+
+def _pairs(target: ast.expr, value: ast.expr) -> Iterator[tuple[str, ast.expr, int | None]]:
+    if isinstance(target, (ast.Name, ast.Attribute)):
+        yield ast.unparse(target), value, None
+    elif isinstance(target, (ast.Tuple, ast.List)):
+        if isinstance(value, (ast.Tuple, ast.List)) and len(value.elts) == len(target.elts):
+            for one, other in zip(target.elts, value.elts, strict=True):
+                yield from _pairs(one, other)
+            return
+        for position, element in enumerate(target.elts):
+            if isinstance(element, (ast.Name, ast.Attribute)):
+                yield ast.unparse(element), value, position

@@ -1,0 +1,128 @@
+"""A file or notebook as a program: its text, its statements, and the way from its lines back to cells."""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import tokenize
+from dataclasses import dataclass
+from pathlib import Path
+
+from bitlens.problems import BitlensError, Problem
+from bitlens.source.notebook import CellLine, read_notebook
+from bitlens.source.statements import SourceFile, parse
+
+LARGEST_FILE = 20_000_000
+"""Bytes; a longer Python file is data, not a program that somebody wrote."""
+_MOST_FILES = 2_000
+_MOST_VISITED = 100_000
+_SKIPPED_FOLDERS = frozenset(
+    "node_modules site-packages dist-packages build dist __pycache__ venv env virtualenv conda-meta".split()
+)
+_USES_TORCH = re.compile(
+    rb"\b(?:import|from)\s+(?:torch\w*|transformers|timm|diffusers|pytorch_lightning|lightning|peft"
+    rb"|sentence_transformers|quanto|optimum|bitsandbytes|torchao|monai|open_clip|ctransformers|vllm)\b"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """The text of one file with line ends of `\\n`; of a notebook, its code cells in order."""
+
+    path: Path
+    text: str
+    source: SourceFile
+    cells: tuple[CellLine, ...] | None = None
+    """For a notebook, where each line of `text` stands; None for a Python file."""
+
+    @property
+    def file(self) -> str:
+        """The absolute path, as tracebacks and construction frames will name it."""
+        return str(self.path.absolute())
+
+    def cell(self, line: int) -> CellLine | None:
+        """The cell in which a line (from 1) of the program stands; None in a Python file."""
+        if self.cells is None or not 1 <= line <= len(self.cells):
+            return None
+        return self.cells[line - 1]
+
+
+def read(path: Path) -> Program:
+    """Read a Python file or a notebook. Raises BitlensError where there is no text to read."""
+    data = _bytes(path)
+    if path.suffix == ".ipynb":
+        text, cells = read_notebook(_decoded(data, "utf-8-sig", path), str(path))
+        return Program(path, text, parse(text), cells)
+    return program_of(_decoded(data, _encoding(data, path), path), path)
+
+
+def program_of(text: str, path: Path) -> Program:
+    """The program of a Python text that is already in memory."""
+    text = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
+    return Program(path, text, parse(text))
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        if path.stat().st_size > LARGEST_FILE:
+            raise _unreadable(path, f"is longer than {LARGEST_FILE // 1_000_000} MB; name a smaller file")
+        data = path.read_bytes()
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise _unreadable(path, f"cannot be read ({reason}); check the path and its permissions") from error
+    if b"\0" in data and path.suffix != ".ipynb":
+        raise _unreadable(path, "holds NUL bytes, so it is no Python text; save it as UTF-8")
+    return data
+
+
+def _encoding(data: bytes, path: Path) -> str:
+    try:
+        return tokenize.detect_encoding(io.BytesIO(data).readline)[0]
+    except SyntaxError as error:
+        raise _unreadable(path, f"has no readable encoding ({error.msg}); save it as UTF-8", line=1) from error
+
+
+def _decoded(data: bytes, encoding: str, path: Path) -> str:
+    try:
+        return data.decode(encoding)
+    except UnicodeDecodeError as error:
+        line = data[: error.start].count(b"\n") + 1
+        raise _unreadable(path, f"is not valid {encoding}; save it as UTF-8", line) from error
+
+
+def _unreadable(path: Path, what: str, line: int | None = None) -> BitlensError:
+    return BitlensError(Problem("unreadable-file", f"{path.name} {what}.", str(path), line))
+
+
+def discover(directory: Path) -> list[Path]:
+    """Python files and notebooks under `directory` that import torch or a library built on it, sorted.
+
+    Environments, hidden folders and build outputs are left out. Stops after 2,000 files found.
+    """
+    found: list[Path] = []
+    visited = 0
+    for folder, folders, files in os.walk(directory):
+        folders[:] = sorted(name for name in folders if _is_project_folder(Path(folder, name)))
+        for name in sorted(files):
+            visited += 1
+            path = Path(folder, name)
+            if path.suffix in (".py", ".ipynb") and not name.startswith(".") and _uses_torch(path):
+                found.append(path)
+        if len(found) >= _MOST_FILES or visited >= _MOST_VISITED:
+            break
+    return found[:_MOST_FILES]
+
+
+def _is_project_folder(path: Path) -> bool:
+    skipped = path.name.startswith(".") or path.name in _SKIPPED_FOLDERS or path.name.endswith(".egg-info")
+    return not skipped and not (path / "pyvenv.cfg").exists()
+
+
+def _uses_torch(path: Path) -> bool:
+    try:
+        if path.stat().st_size > LARGEST_FILE:
+            return False
+        return _USES_TORCH.search(path.read_bytes()) is not None
+    except OSError:
+        return False

@@ -1,0 +1,162 @@
+"""What never enters a slice: training, data from elsewhere, questions to the user, output, other programs."""
+
+from __future__ import annotations
+
+import ast
+import re
+
+from bitlens.source.knowledge import Function, Knowledge
+from bitlens.source.slicing.effects import Definition, root
+from bitlens.source.slicing.scopes import LOOPS, Atom
+
+_ASKS = frozenset({"input", "getpass.getpass", "sys.stdin.read", "sys.stdin.readline"})
+_NETWORK = re.compile(
+    r"^(requests|urllib|urllib3|httpx|aiohttp|wget|gdown|kagglehub|kaggle|boto3|ftplib|socket|paramiko|wandb|mlflow"
+    r"|pooch|opendatasets|google\.colab|roboflow|comet_ml|neptune|clearml)(\.|$)"
+    r"|^datasets\.(load_dataset|load_dataset_builder|load_metric|Dataset)(\.|$)|^evaluate\.load$"
+    r"|load_state_dict_from_url$|download_url_to_file$|^sklearn\.datasets\.fetch_|^tensorflow_datasets\."
+    r"|^torchtext\.datasets\.|^torchaudio\.datasets\.|^keras\.datasets|^nltk\.download$"
+)
+_PROGRAMS = re.compile(r"^(subprocess|multiprocessing)\.|^os\.(system|popen|exec|fork|kill|spawn)|^get_ipython$")
+_PROCESS_GROUPS = re.compile(r"^torch\.distributed\.(init_process_group|get_rank|get_world_size|barrier)|^deepspeed\.")
+_WRITES = re.compile(
+    r"^torch\.(save|onnx\.export|jit\.save|export\.save)$|^os\.(makedirs|mkdir|remove|rename|unlink|rmdir|removedirs|chmod)$"
+    r"|^shutil\.|^pickle\.dump$|^json\.dump$|^yaml\.(safe_)?dump$|^joblib\.dump$|^numpy\.save|^safetensors\.torch\.save"
+    r"|^matplotlib\.|^seaborn\.|^plotly\."
+)
+_WRITING_METHODS = frozenset(
+    """
+    save_pretrained push_to_hub write_text write_bytes mkdir unlink savefig to_csv to_json to_parquet to_excel
+    save_model writelines rmdir touch extractall
+    """.split()
+)
+_SHOWS = re.compile(
+    r"^(print|display|pprint\.|IPython\.display|rich\.print|logging\.|warnings\.|tqdm\.|torchinfo\.|torchsummary\.|time\.sleep|breakpoint$|pdb\.)"
+    r"|^(exit|quit|sys\.exit|os\._exit|gc\.collect|torch\.cuda\.(empty_cache|synchronize|reset_\w+))$"
+)
+_LOGGING_NAMES = re.compile(r"^_?(logger|log|logging|writer|console|pbar|progress_bar|tb|run)$", re.IGNORECASE)
+_TRAINING_METHODS = frozenset({"backward", "manual_backward", "training_step"})
+_STEPPERS = re.compile(r"opt|sched|scaler|trainer|accelerator|engine", re.IGNORECASE)
+_FITTING_METHODS = frozenset("fit fit_generator train_model learn finetune optimize evaluate predict validate test".split())
+
+
+def called(call: ast.Call, knowledge: Knowledge) -> str | None:
+    """The dotted name of what a call calls: through imports, a local definition, or a builtin's own name."""
+    dotted = knowledge.meaning(call.func)
+    if dotted is None and isinstance(call.func, ast.Name):
+        return call.func.id
+    return dotted
+
+
+def is_training_call(call: ast.Call) -> bool:
+    """`loss.backward()`, `optimizer.step()`, `trainer.train()` and the like."""
+    if not isinstance(call.func, ast.Attribute):
+        return False
+    if call.func.attr in _TRAINING_METHODS:
+        return True
+    base = root(call.func.value)
+    last = call.func.value.attr if isinstance(call.func.value, ast.Attribute) else base.id if base else ""
+    if call.func.attr == "step":
+        return _STEPPERS.search(last) is not None
+    return call.func.attr in {"train", "fit"} and "trainer" in last.lower()
+
+
+def trains(node: ast.AST) -> bool:
+    """Whether a training step stands anywhere below `node`."""
+    return any(isinstance(child, ast.Call) and is_training_call(child) for child in ast.walk(node))
+
+
+def _trains_directly(node: ast.AST) -> bool:
+    """As `trains`, but not inside a loop or definition of its own below `node`."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, (*LOOPS, *Definition)):
+            continue
+        if (isinstance(child, ast.Call) and is_training_call(child)) or _trains_directly(child):
+            return True
+    return False
+
+
+def in_training_loop(atom: Atom) -> bool:
+    """Whether a loop around the atom takes training steps, in itself or in loops below it."""
+    return any(isinstance(b.header.node, LOOPS) and trains(b.header.node) for b in atom.blocks)
+
+
+def reason(atom: Atom, knowledge: Knowledge) -> str | None:
+    """Why an atom may not run, as the end of a sentence that starts with the line; None if it may."""
+    headers = [block.header.node for block in atom.blocks]
+    if isinstance(atom.node, LOOPS):
+        headers.append(atom.node)
+    if any(isinstance(node, LOOPS) and _trains_directly(node) for node in headers):
+        return "belongs to the training loop"
+    for call in atom.effects.calls:
+        found = _call_reason(call, knowledge)
+        if found is not None:
+            return found
+    if any(_is_argv(node, knowledge) for node in ast.walk(atom.node) if isinstance(node, ast.Attribute)):
+        return "reads the command line (sys.argv)" if not isinstance(atom.node, Definition) else None
+    return None
+
+
+def _is_argv(node: ast.Attribute, knowledge: Knowledge) -> bool:
+    return node.attr == "argv" and knowledge.names.dotted(node) == "sys.argv"
+
+
+def _call_reason(call: ast.Call, knowledge: Knowledge) -> str | None:
+    name = called(call, knowledge)
+    if is_training_call(call):
+        return "trains the model"
+    if name is None:
+        method = call.func.attr if isinstance(call.func, ast.Attribute) else ""
+        return "writes to disk" if method in _WRITING_METHODS else None
+    if name in _ASKS:
+        return "asks the user"
+    if _NETWORK.search(name) or _downloads(call, name):
+        return "loads data that may come from the network"
+    if _PROGRAMS.search(name):
+        return "starts another program"
+    if _PROCESS_GROUPS.search(name):
+        return "needs a group of processes"
+    if _WRITES.search(name) or _opens_for_writing(call, name):
+        return "writes to disk"
+    return None
+
+
+def _downloads(call: ast.Call, name: str) -> bool:
+    if not name.startswith("torchvision.datasets."):
+        return False
+    return any(keyword.arg == "download" and not _is_false(keyword.value) for keyword in call.keywords)
+
+
+def _is_false(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant) and node.value is False
+
+
+def _opens_for_writing(call: ast.Call, name: str) -> bool:
+    if name not in {"open", "io.open", "gzip.open"}:
+        return False
+    mode = call.args[1] if len(call.args) > 1 else next((k.value for k in call.keywords if k.arg == "mode"), None)
+    return isinstance(mode, ast.Constant) and isinstance(mode.value, str) and any(c in mode.value for c in "wax+")
+
+
+def is_output(atom: Atom, knowledge: Knowledge) -> bool:
+    """An expression statement that only shows, logs or writes: left out wherever it stands."""
+    if not isinstance(atom.node, ast.Expr):
+        return False
+    value = atom.node.value
+    if isinstance(value, ast.Await):
+        value = value.value
+    if not isinstance(value, ast.Call):
+        return False
+    name = called(value, knowledge)
+    if name is not None and (_SHOWS.search(name) or _WRITES.search(name) or _NETWORK.search(name)):
+        return True
+    if not isinstance(value.func, ast.Attribute):
+        return False
+    base = value.func.value
+    last = base.attr if isinstance(base, ast.Attribute) else base.id if isinstance(base, ast.Name) else ""
+    return _LOGGING_NAMES.match(last) is not None or value.func.attr in _WRITING_METHODS | _FITTING_METHODS
+
+
+def is_training_function(function: Function) -> bool:
+    """Whether a function takes training steps itself."""
+    return trains(function)
