@@ -102,7 +102,9 @@ def _cells(node: Node, has_rows_below: bool, schemes: Sequence[str]) -> tuple[Wo
         return (kind, total[0], Words(""), total[1], *[Words("")] * len(schemes), Words(""))
     errors = [_error(layers, name) for name in schemes]
     kind = Words(_same([layer.type for layer in layers], f"{len(layers)} layers"), "quiet")
-    dtype = Words(_same([layer.dtype for layer in layers], "mixed"))
+    dtype = Words(
+        _same([layer.dtype for layer in filter(has_parameters, layers)] or [layers[0].dtype], "mixed")
+    )
     return (kind, total[0], dtype, total[1], *errors, Words(_place(layers), "quiet"))
 
 

@@ -92,6 +92,7 @@ class Bars:
             console=console,
             transient=True,
         )
+        self._waiting = self._progress.add_task("building", total=None, layer="")
 
     def __enter__(self) -> Bars:
         self._progress.start()
@@ -104,5 +105,6 @@ class Bars:
         """Move the bar of `model`; a bar appears with its first event."""
         name, place = Words(model).text, Words(layer).text
         if name not in self._tasks:
+            self._progress.update(self._waiting, visible=False)
             self._tasks[name] = self._progress.add_task(name, total=total, layer=place)
         self._progress.update(self._tasks[name], completed=done, total=total, layer=place)
