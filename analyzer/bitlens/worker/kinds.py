@@ -6,12 +6,14 @@ import contextlib
 import importlib.metadata
 import platform
 import sys
-from typing import Any, Callable
+import traceback
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import torch
 
 from bitlens.worker import live, load, patches, stored, trace
-from bitlens.worker.failure import is_out_of_memory
+from bitlens.worker.failure import Refused, is_out_of_memory
 from bitlens.worker.loads import Loads
 from bitlens.worker.stream import Stream
 from bitlens.worker.wire import Event, Job
@@ -55,13 +57,15 @@ def program(job: Job, send: Callable[[Event], None]) -> None:
     with trace.constructions() as seen, _meta(job.device == "meta"):
         model = _build_or_give_up(job)
     send(_environment(job))
-    live.measure(model, Stream(job, send), seen, loads, measuring_device(job.device))
+    with _own_failures():
+        live.measure(model, Stream(job, send), seen, loads, measuring_device(job.device))
 
 
 def checkpoint(job: Job, send: Callable[[Event], None]) -> None:
     """Stream a checkpoint tensor by tensor."""
     send(_environment(job))
-    stored.measure(job, Stream(job, send), measuring_device(job.device))
+    with _own_failures():
+        stored.measure(job, Stream(job, send), measuring_device(job.device))
 
 
 KINDS: dict[str, Callable[[Job, Callable[[Event], None]], None]] = {
@@ -78,6 +82,24 @@ def _build_or_give_up(job: Job) -> torch.nn.Module:
         if job.device == "auto" and is_out_of_memory(error):
             raise _TooLarge from None
         raise
+
+
+@contextlib.contextmanager
+def _own_failures() -> Iterator[None]:
+    """After the build an exception is no longer the program's."""
+    try:
+        yield
+    except Refused:
+        raise
+    except Exception as error:
+        if is_out_of_memory(error):
+            raise
+        at = traceback.extract_tb(error.__traceback__)[-1]
+        raise Refused(
+            "measuring-failed",
+            f"measuring raised {type(error).__name__}: {error} ({at.name}, line {at.lineno}); "
+            "this is a fault of bitlens, please report it",
+        ) from error
 
 
 def _meta(wanted: bool) -> contextlib.AbstractContextManager[Any]:

@@ -121,9 +121,10 @@ def _untouched(model: torch.nn.Module, loads: Loads) -> set[str]:
 
 def _weights(model: torch.nn.Module, layers: list[LayerSource], loads: Loads) -> tuple[str, str | None]:
     sources = [loads.sources[m] for m in model.modules() if m in loads.sources]
-    if not any(layer.stored for layer in layers):
-        return "shapes", None
-    return ("checkpoint", sources[0]) if sources else ("initial", None)
+    if sources and any(layer.stored for layer in layers):
+        return "checkpoint", sources[0]
+    complete = all(t.name in layer.stored for layer in layers for t in layer.tensors if t.kind == "parameter")
+    return ("initial" if complete else "shapes"), None
 
 
 def dtypes_of(layers: list[LayerSource]) -> dict[str, int]:

@@ -66,6 +66,8 @@ class Measurer:
                 asked[name][axis].append(scheme)
         found: dict[str, dict[str, Sums]] = defaultdict(dict)
         for name, by_axis in asked.items():
+            if name not in tensors:
+                continue
             weight = tensors[name]
             for axis, chosen in by_axis.items():
                 rows = weight.movedim(axis, 0) if axis else weight
@@ -104,7 +106,8 @@ class _Account:
 
     def add(self, facts: LayerFacts, decision: Decision, sums: Mapping[str, Sums] | None) -> Stored:
         """What a layer adds to the model; nothing for a storage that is counted already."""
-        self._measured &= sums is not None or not decision.converted
+        converted = {t.name for t in facts.tensors if t.kind == "parameter"} & set(decision.converted)
+        self._measured &= converted <= set(sums or ())
         self._added += decision.added_buffers
         new = {"parameter": 0, "buffer": decision.added_buffers}
         for tensor in facts.tensors:
@@ -117,7 +120,7 @@ class _Account:
             size = _size(self._scheme, tensor, decision)
             self._stored[key] = (tensor.kind, size)
             new[tensor.kind] += size
-            if converted and sums is not None and tensor.kind == "parameter":
+            if tensor.kind == "parameter" and sums and tensor.name in sums:
                 self._sums[key[0]] = sums[tensor.name]
         return Stored(new["parameter"], new["buffer"])
 
@@ -192,9 +195,9 @@ def _notes(scheme: Scheme, sums: Sums, buffer: str | None) -> list[str]:
     """What is special about a converted tensor; `buffer` is its name where it is no parameter."""
     prefix = f"{buffer}: " if buffer else ""
     if sums.nonfinite:
-        return [f"{prefix}{sums.nonfinite} weights are not finite before conversion"]
+        return [f"{prefix}{sums.nonfinite} values are not finite before conversion"]
     if sums.lost:
-        return [f"{prefix}{sums.lost} finite weights become inf or NaN"]
+        return [f"{prefix}{sums.lost} finite values become inf or NaN"]
     greatest = getattr(scheme, "greatest", None)
     if greatest is not None and sums.absmax > greatest:
         return [f"{prefix}weights beyond {greatest:g} are cut to it"]

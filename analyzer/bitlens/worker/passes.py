@@ -64,7 +64,7 @@ class Streamer:
         self._pool = ThreadPoolExecutor(threads) if threads > 1 else None
 
     def measure(self, weight: Tensor, schemes: Sequence[Scheme], precise: bool = False) -> dict[str, Sums]:
-        """Sums of each scheme on a weight (out, ...); `precise` squares in float64: for huge or tiny values."""
+        """Sums of each scheme on a weight (out, ...); `precise` squares in float64 (huge or tiny values)."""
         if not weight.numel():
             return {scheme.id: NOTHING for scheme in schemes}
         sums: dict[str, Sums] = {}

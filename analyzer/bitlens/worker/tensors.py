@@ -116,10 +116,19 @@ def _packed(module: torch.nn.Module) -> Iterator[Owned]:
     """torch.ao keeps weight and bias in an opaque packed object; its layer gives them back on request."""
     if not type(module).__module__.startswith("torch.ao.nn") or not hasattr(module, "_weight_bias"):
         return
-    weight, bias = module._weight_bias()  # type: ignore[operator]
-    yield Owned("weight", "parameter", weight)
-    if bias is not None:
-        yield Owned("bias", "parameter", bias)
+    if type(module).__name__ == "LinearPackedParams":  # a quantized Linear's own part: it would count twice
+        return
+    weight, bias = _unpacked(module._weight_bias())  # type: ignore[operator]
+    for name, tensor in {**weight, **bias}.items():
+        yield Owned(name, "parameter", tensor)
+
+
+def _unpacked(packed: Any) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
+    """A linear or convolution gives (weight, bias or None), a recurrent layer two dicts by name."""
+    if isinstance(packed, dict):
+        return packed["weight"], packed["bias"]
+    weight, bias = packed
+    return {"weight": weight}, {} if bias is None else {"bias": bias}
 
 
 class Ties:

@@ -42,6 +42,18 @@ _PLUMBING_FUNCTIONS = {
     ("transformers/activations.py", "get_activation"),
 }
 
+_CONVERTERS = (
+    "/optimum/quanto/",
+    "/torch/ao/",
+    "/bitsandbytes/",
+    "/hqq/",
+    "/transformers/integrations/",
+    "/transformers/quantizers/",
+)
+"""Folders of libraries that put a quantized module in the place of one that the program constructed."""
+_CONVERTED = ("module", "mod", "linear_layer", "linear", "child")
+"""Names under which their functions hold the module that is being replaced."""
+
 
 class Constructions:
     """Where each module of a build was constructed."""
@@ -58,11 +70,22 @@ class Constructions:
     def record(self, module: torch.nn.Module, frame: FrameType | None) -> None:
         """Remember the line of a module that is being created under `frame`."""
         original, depth = self._copied_from(frame)
-        if depth > 1 and id(original) in self._places:
-            place = self._places[id(original)][1]
-        else:
-            place = self._user_line(frame)
-        self._places[id(module)] = (module, place)
+        if depth <= 1:
+            original = self._converted_from(frame)
+        known = self._places.get(id(original))
+        self._places[id(module)] = (module, known[1] if known else self._user_line(frame))
+
+    def _converted_from(self, frame: FrameType | None) -> Any:
+        """The module that a quantizing library is replacing with the one in creation; None outside of one."""
+        while frame is not None:
+            if any(folder in frame.f_code.co_filename.replace(os.sep, "/") for folder in _CONVERTERS):
+                for name in _CONVERTED:
+                    if id(frame.f_locals.get(name)) in self._places:
+                        return frame.f_locals[name]
+            elif not frame.f_code.co_filename.startswith(_TORCH):
+                return None
+            frame = frame.f_back
+        return None
 
     def _copied_from(self, frame: FrameType | None) -> tuple[Any, int]:
         """The module that a deepcopy in progress copies, and how deep inside it we are (0: no copy)."""

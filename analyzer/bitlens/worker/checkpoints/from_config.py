@@ -22,16 +22,15 @@ def build_from_config(folder: str) -> torch.nn.Module:
     if config is None:
         raise CheckpointError("no-config", "The folder has no config.json.", folder)
     transformers = _transformers(folder)
+    named = _named_class(transformers, config)
+    _refuse_unknown(transformers, config, named, folder)
+    reader = transformers.AutoConfig if "model_type" in config or named is None else named.config_class
     try:
         with warnings.catch_warnings(), torch.device("meta"):
             warnings.simplefilter("ignore")
-            loaded = transformers.AutoConfig.from_pretrained(
-                folder, trust_remote_code=False, local_files_only=True
-            )
-            model: torch.nn.Module = _model_class(transformers, config, loaded, folder)._from_config(loaded)
+            loaded = reader.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
+            model: torch.nn.Module = (named or _base_class(transformers, loaded))._from_config(loaded)
             return model
-    except CheckpointError:
-        raise
     except Exception as error:  # the configuration decides what the library's constructor raises
         message = (
             f"transformers cannot build the model of config.json: {type(error).__name__}: {str(error)[:300]}"
@@ -51,16 +50,27 @@ def _transformers(folder: str) -> Any:
     return transformers
 
 
-def _model_class(transformers: Any, config: dict[str, Any], loaded: Any, folder: str) -> Any:
-    """The class under `architectures`, else the base model of the configuration's type."""
-    names = config.get("architectures") or []
+def _named_class(transformers: Any, config: dict[str, Any]) -> Any:
+    """The first class under `architectures` that is a model of this transformers, or None."""
+    names = config.get("architectures")
     for name in names if isinstance(names, list) else []:
         found = getattr(transformers, name, None) if isinstance(name, str) else None
         if isinstance(found, type) and issubclass(found, transformers.PreTrainedModel):
             return found
-    found = transformers.MODEL_MAPPING.get(type(loaded), None)
-    if names or found is None:
-        wanted = names or type(loaded).__name__
-        message = f"transformers {transformers.__version__} has no model class for {wanted}."
+    return None
+
+
+def _refuse_unknown(transformers: Any, config: dict[str, Any], named: Any, folder: str) -> None:
+    names = config.get("architectures")
+    if named is None and names:
+        message = f"transformers {transformers.__version__} has no model class {str(names)[:200]}."
         raise CheckpointError("unknown-class", message, folder)
+    if named is None and "model_type" not in config:
+        message = "config.json names no class of transformers (neither architectures nor model_type)."
+        raise CheckpointError("unknown-class", message, folder)
+
+
+def _base_class(transformers: Any, loaded: Any) -> Any:
+    """The model without a head for a configuration; KeyError where the library has none."""
+    found = transformers.MODEL_MAPPING[type(loaded)]
     return found[0] if isinstance(found, (tuple, list)) else found
