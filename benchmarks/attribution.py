@@ -1,4 +1,4 @@
-"""Construction lines of the worker, to be held against recorded ones: `TRUTH_FOLDER [SUBSTRING] > pred.jsonl`.
+"""Construction lines of the worker, to be held against recorded ones: `TRUTH_FOLDER [SUBSTRING] > out`.
 
 Builds the transformers roots of the records (untouched default configurations) on the meta device, as the
 worker does, and prints one prediction a root in the scorer's form. A root that does not build is named on
@@ -29,10 +29,8 @@ def predict(file: str, root: dict) -> dict | None:
     with trace.constructions() as seen, torch.device("meta"):
         model = cls(config())
     here = [line for line in lines_of(model, seen.place) if line["file"] == str(SITE / file)]
-    lines = {
-        line["line"]: {"paths": line["paths"], "count": line["count"], "params": line["parameters"], "bytes": line["bytes"]}
-        for line in here
-    }  # fmt: skip
+    names = {"paths": "paths", "count": "count", "params": "parameters", "bytes": "bytes"}
+    lines = {line["line"]: {theirs: line[ours] for theirs, ours in names.items()} for line in here}
     return {"file": str(SITE / file), "root": root["root"], "lines": lines}
 
 
