@@ -331,9 +331,11 @@ def test_ties_of_a_bare_torch_file(tmp_path: Path) -> None:
         ({"architectures": ["pipeline"], "model_type": "bert"}, "unknown-class"),
         ({"architectures": [3], "model_type": "bert"}, "unknown-class"),
         ({"model_type": "no-such-type"}, "config-failed"),
+        ({"model_type": "no-such-type", "auto_map": {"AutoConfig": "code.Config"}}, "config-failed"),
+        ({"_class_name": "UNet2DConditionModel"}, "unknown-class"),
         (
             {"architectures": ["X"], "auto_map": {"AutoConfig": "code.Config", "AutoModel": "code.Model"}},
-            "config-failed",
+            "unknown-class",
         ),
         ({"architectures": ["BertModel"], "model_type": "bert", "hidden_size": "wide"}, "config-failed"),
         ({"architectures": ["BertModel"], "model_type": "bert", "hidden_size": 7}, "config-failed"),
@@ -361,3 +363,13 @@ def test_without_transformers(minilm: Path, monkeypatch: pytest.MonkeyPatch) -> 
         build_from_config(str(minilm))
     assert caught.value.code == "no-transformers"
     assert described(minilm).layers[0].type in ("Module", "Embedding", "LayerNorm")
+
+
+def test_an_old_config_without_model_type(minilm: Path, tmp_path: Path) -> None:
+    config = json.loads((minilm / "config.json").read_text())
+    del config["model_type"]
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    assert type(build_from_config(str(tmp_path))) is transformers.BertModel
+    del config["architectures"]
+    (tmp_path / "config.json").write_text(json.dumps({**config, "model_type": "bert"}))
+    assert type(build_from_config(str(tmp_path))) is transformers.BertModel
