@@ -54,7 +54,7 @@ def test_an_empty_file(tmp_path: Path) -> None:
 
 
 def test_an_empty_folder(tmp_path: Path) -> None:
-    refused(analyze(".", cwd=tmp_path))
+    refused(analyze(".", cwd=tmp_path), "no model")
 
 
 def test_no_such_model(tmp_path: Path) -> None:
@@ -185,9 +185,7 @@ def test_an_interpreter_that_is_none(tmp_path: Path) -> None:
 
 
 def test_a_hub_id_that_is_not_cached(tmp_path: Path) -> None:
-    refused(
-        analyze("nobody/nothing", cwd=tmp_path, HF_HOME=str(tmp_path)), "nobody/nothing", "--allow-network"
-    )
+    refused(analyze("nobody/nothing", cwd=tmp_path, HF_HOME=str(tmp_path)), "nobody/nothing", "hf download")
 
 
 def test_static_runs_nothing(tmp_path: Path) -> None:
@@ -209,9 +207,9 @@ def test_ctrl_c_ends_the_worker_too(tmp_path: Path) -> None:
         class Net(torch.nn.Module):
             def __init__(self):
                 super().__init__()
-                with open({str(mark)!r}, "w") as file:
-                    file.write(str(os.getpid()))
-                time.sleep(600)
+                self.file = os.open({str(mark)!r}, os.O_CREAT | os.O_WRONLY)
+                self.written = os.write(self.file, str(os.getpid()).encode())
+                self.slept = time.sleep(600)
 
         net = Net()
         """,
@@ -220,7 +218,7 @@ def test_ctrl_c_ends_the_worker_too(tmp_path: Path) -> None:
     process = subprocess.Popen(
         command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
-    until(lambda: mark.exists() and mark.read_text() != "")
+    until(lambda: process.poll() is not None or (mark.exists() and mark.read_text() != ""))
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)
     refused(subprocess.CompletedProcess(command, process.returncode, out, err), "interrupted")

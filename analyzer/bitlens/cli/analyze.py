@@ -6,6 +6,8 @@ import argparse
 import json
 import sys
 from collections.abc import Iterable
+from dataclasses import replace
+from itertools import chain
 
 import bitlens
 from bitlens.cli.layers import View
@@ -25,15 +27,18 @@ def run(arguments: argparse.Namespace) -> int:
         if arguments.format != "json":
             raise
         report = Report(bitlens.__version__, Environment(), (), (error.problem,))
+    if not report.models and not any(_errors(report)):
+        message = "no model found; name a file that builds one, or a checkpoint"
+        report = replace(report, problems=(*report.problems, Problem("no-model", message, arguments.target)))
     return _deliver(report, arguments)
 
 
 def _deliver(report: Report, arguments: argparse.Namespace) -> int:
-    errors = [problem for problem in _problems(report) if problem.severity == "error"]
+    errors = list(_errors(report))
     if arguments.format == "json":
         text = json.dumps(to_document(report), indent=2, ensure_ascii=False, allow_nan=False)
         write(text + "\n", arguments.output)
-    elif report.models or not errors:
+    elif report.models:
         view = View(arguments.flat, arguments.depth, arguments.sort, arguments.top)
         show(report_blocks(report, view), arguments, arguments.output)
         return 1 if errors else 0
@@ -42,10 +47,9 @@ def _deliver(report: Report, arguments: argparse.Namespace) -> int:
     return (1 if report.models else FAILED) if errors else 0
 
 
-def _problems(report: Report) -> Iterable[Problem]:
-    yield from report.problems
-    for model in report.models:
-        yield from model.problems
+def _errors(report: Report) -> Iterable[Problem]:
+    problems = chain(report.problems, *(model.problems for model in report.models))
+    return (problem for problem in problems if problem.severity == "error")
 
 
 def _static(arguments: argparse.Namespace) -> Report:
