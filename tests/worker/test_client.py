@@ -141,6 +141,12 @@ def _running(pid: int) -> bool:
             "--allow-network",
             2,
         ),
+        (
+            "from transformers import AutoModel\nmodel = AutoModel.from_pretrained('org/no-such-model')\n",
+            "not-in-cache",
+            "--allow-network",
+            2,
+        ),
         ("model = bytearray(10**12)\n", "memory-limit", "--memory-limit", 1),
         ("model = (\n", "syntax-error", "closed", 1),
     ],

@@ -78,47 +78,47 @@ def describe(error: BaseException, file: str | None) -> Failure:
     """The problem behind `error`; its line is the innermost one inside `file`."""
     if isinstance(error, Refused):
         return Failure(error.code, error.message, error.file, error.line)
-    line = _line_in(error, file)
-    cause = _first_known(error)
-    if isinstance(cause, NetworkOff):
-        return Failure("network-off", str(cause), file, line)
-    if is_out_of_memory(cause):
-        return Failure(
-            "memory-limit",
-            f"{_wanted(cause)}; raise --memory-limit, or use --device meta for shapes alone",
-            file,
-            line,
-        )
     if isinstance(error, SyntaxError):
         return Failure("syntax-error", f"{error.msg}", error.filename or file, error.lineno)
+    code, message = _explain(error)
+    return Failure(code, message, file, _line_in(error, file))
+
+
+def _explain(error: BaseException) -> tuple[str, str]:
+    cause = _first_known(error)
+    if isinstance(cause, NetworkOff):
+        return "network-off", str(cause)
+    if is_out_of_memory(cause):
+        return "memory-limit", f"{_wanted(cause)}; raise --memory-limit, or use --device meta for shapes alone"
+    if _is_uncached(cause):
+        return (
+            "not-in-cache",
+            "this loads a model that is not in the local hub cache, and the network is off; "
+            "download it once, or allow it with --allow-network",
+        )
     if isinstance(error, ImportError):
-        return Failure(
-            "import-failed",
-            f"{_one_line(error)} in {sys.executable}; install it there or choose another with --python",
-            file,
-            line,
-        )
+        hint = f"install it in {sys.executable}, or choose another interpreter with --python"
+        return "import-failed", f"{_one_line(error)}; {hint}"
     if isinstance(error, (SystemExit, KeyboardInterrupt)):
-        return Failure(
-            "program-raised",
-            f"the program stopped itself ({_one_line(error)}) before its model was built",
-            file,
-            line,
-        )
-    return Failure("program-raised", f"building the model raised {_one_line(error)}", file, line)
+        return "program-raised", f"the program stopped itself ({_one_line(error)}) before its model was built"
+    return "program-raised", f"building the model raised {_one_line(error)}"
 
 
 def _first_known(error: BaseException) -> BaseException:
     """Libraries wrap the refusal of the network or the allocator in their own errors: search the chain."""
-    seen = error
+    seen: BaseException | None = error
     for _ in range(16):
-        if isinstance(seen, NetworkOff) or is_out_of_memory(seen):
-            return seen
-        following = seen.__cause__ or seen.__context__
-        if following is None:
+        if seen is None:
             break
-        seen = following
+        if isinstance(seen, NetworkOff) or is_out_of_memory(seen) or _is_uncached(seen):
+            return seen
+        seen = seen.__cause__ or seen.__context__
     return error
+
+
+def _is_uncached(error: BaseException) -> bool:
+    """Known by name: huggingface_hub may be absent here, and the program's copy is its own."""
+    return type(error).__name__ in ("LocalEntryNotFoundError", "OfflineModeIsEnabled")
 
 
 def _wanted(error: BaseException) -> str:
