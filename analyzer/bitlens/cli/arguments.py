@@ -70,7 +70,7 @@ def _add_analyze(commands: _Commands) -> None:
         "target", help="a Python file, notebook, folder, checkpoint, or org/name in the hub cache"
     )
     parser.add_argument(
-        "--model", metavar="NAME", help="only the model of this name (a variable, class or function)"
+        "--model", metavar="NAME", help="only this model: a name, or an expression such as 'Net(3)'"
     )
     parser.add_argument("--static", action="store_true", help="read the text only; run nothing")
     _add_measuring(parser.add_argument_group("measuring"))
