@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from pathlib import Path
 
-from bitlens.source.imports import Names, names_of
+from bitlens.source.imports import Names, chain, names_of
 from bitlens.source.libraries import MODEL_MODULES, MODELS, NOT_MODELS
-from bitlens.source.local_files import locate, read_nodes
+from bitlens.source.local_files import Outline, locate, read_outline
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 _DEPTH = 4
@@ -25,7 +25,8 @@ def definitions(nodes: Iterable[ast.stmt]) -> Iterator[ast.ClassDef | Function]:
         if isinstance(node, (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
             yield node
         elif isinstance(node, (ast.If, ast.Try, ast.With)):
-            yield from definitions(child for child in ast.walk(node) if isinstance(child, ast.stmt) and child is not node)
+            handlers = node.handlers if isinstance(node, ast.Try) else []
+            yield from definitions([*node.body, *getattr(node, "orelse", []), *(s for h in handlers for s in h.body)])
 
 
 class Knowledge:
@@ -38,25 +39,77 @@ class Knowledge:
         self.names: Names = names_of(nodes)
         self.classes: dict[str, ast.ClassDef] = {}
         self.functions: dict[str, Function] = {}
+        self.outline: Outline | None = None
         for node in definitions(nodes):
-            if isinstance(node, ast.ClassDef):
-                self.classes.setdefault(node.name, node)
-            else:
-                self.functions.setdefault(node.name, node)
+            self._enter(node)
         self._modules: dict[str, bool] = {}
+        self.training: frozenset[str] | None = None
+        """Names of the file's functions that take training steps, once somebody asked (`slicing.forbidden`)."""
+        self.class_tables: dict[str, str] = {}
         self.class_tables = self._class_tables(nodes)
         self._add_star_names()
 
+    @classmethod
+    def of_file(cls, path: Path, depth: int) -> Knowledge:
+        """What an imported file defines; each definition is read when it is asked for."""
+        outline = read_outline(path)
+        made = cls(outline.imports, path, depth)
+        made.outline = outline
+        return made
+
+    def _enter(self, node: ast.ClassDef | Function) -> None:
+        if isinstance(node, ast.ClassDef):
+            self.classes.setdefault(node.name, node)
+        else:
+            self.functions.setdefault(node.name, node)
+
+    def defines(self, name: str) -> bool:
+        """Whether the file defines a class or function of that name."""
+        if self.outline is not None and name not in self.classes and name not in self.functions:
+            node = self.outline.definition(name)
+            if isinstance(node, (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
+                self._enter(node)
+        return name in self.classes or name in self.functions
+
     def _class_tables(self, nodes: list[ast.stmt]) -> dict[str, str]:
-        """Dicts of module classes at the top of the file, each to its first class."""
+        """Tables of module classes, each to its first class: dicts at the top of the file, and what a registering
+        decorator fills."""
         found: dict[str, str] = {}
         for node in nodes:
-            if isinstance(node, ast.Assign) and isinstance(node.value, ast.Dict) and isinstance(node.targets[0], ast.Name):
-                classes = [self.meaning(value) for value in node.value.values]
-                modules = [name for name in classes if self.is_module(name)]
-                if modules:
-                    found[node.targets[0].id] = str(modules[0])
+            if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+                made = self.class_in(node.value)
+                if made is not None and isinstance(node.value, ast.Dict):
+                    found[node.targets[0].id] = made
+        for name, definition in self.classes.items():
+            for decorator in definition.decorator_list:
+                if self.is_module(name):
+                    for table in self._registers_in(decorator):
+                        found.setdefault(table, name)
         return found
+
+    def _registers_in(self, decorator: ast.expr) -> set[str]:
+        """Names of the tables into which a decorator of this file puts what it decorates."""
+        parts = chain(decorator.func if isinstance(decorator, ast.Call) else decorator)
+        if parts is None or parts[0] in self.names.bindings:
+            return set()
+        function = self.functions.get(parts[0])
+        return {parts[0]} if function is None else filled_tables(function)
+
+    def class_in(self, value: ast.expr) -> str | None:
+        """The (first) module class that an expression holds: a name, a dict of classes, an item of a table."""
+        if isinstance(value, ast.Dict):
+            return next((made for item in value.values if (made := self.class_in(item)) is not None), None)
+        if isinstance(value, ast.IfExp):
+            return self.class_in(value.body) or self.class_in(value.orelse)
+        if isinstance(value, ast.Subscript):
+            return self.class_in(value.value) if isinstance(value.value, ast.Dict) else self._table(value.value)
+        if isinstance(value, ast.Call) and isinstance(value.func, ast.Attribute) and value.func.attr in {"get", "build"}:
+            return self._table(value.func.value)
+        meaning = self.meaning(value)
+        return meaning if self.is_module(meaning) else None
+
+    def _table(self, value: ast.expr) -> str | None:
+        return self.class_tables.get(value.id) if isinstance(value, ast.Name) else None
 
     def _add_star_names(self) -> None:
         """Enter what local files offer through `from x import *`."""
@@ -64,13 +117,13 @@ class Knowledge:
             other = self.other(module)
             if other is None:
                 continue
-            for name in (*other.classes, *other.functions, *other.names.bindings):
+            for name in (*(other.outline or ()), *other.names.bindings):
                 joined = f"{module}{name}" if module.endswith(".") else f"{module}.{name}"
                 self.names.bindings.setdefault(name, joined)
 
     def meaning(self, node: ast.expr) -> str | None:
         """The dotted path of a name or chain: a bare name for what the file itself defines."""
-        if isinstance(node, ast.Name) and (node.id in self.classes or node.id in self.functions):
+        if isinstance(node, ast.Name) and self.defines(node.id):
             return node.id
         return self.names.dotted(node)
 
@@ -84,7 +137,7 @@ class Knowledge:
     def origin(self, dotted: str) -> tuple[Knowledge, str] | None:
         """The local file, and the name in it, that a dotted path means."""
         if "." not in dotted:
-            return (self, dotted) if dotted in self.classes or dotted in self.functions else None
+            return (self, dotted) if self.defines(dotted) else None
         module, _, name = dotted.rpartition(".")
         module = module or "."
         if dotted.startswith(".") and not dotted.lstrip(".").count("."):
@@ -92,7 +145,7 @@ class Knowledge:
         other = self.other(module)
         if other is None:
             return None
-        if name in other.classes or name in other.functions:
+        if other.defines(name):
             return other, name
         imported = other.names.bindings.get(name)
         return other.origin(imported) if imported is not None else None
@@ -135,7 +188,7 @@ class Knowledge:
         return self._method(name, "__init__", set())
 
     def _method(self, name: str, method: str, seen: set[str]) -> Function | None:
-        node = self.classes.get(name)
+        node = self.classes.get(name) if self.defines(name) else None
         if node is None or name in seen:
             return None
         seen.add(name)
@@ -148,6 +201,17 @@ class Knowledge:
             if found is not None:
                 return found
         return None
+
+
+def filled_tables(function: Function) -> set[str]:
+    """Names of the tables that a function fills: `REGISTRY[name] = cls`, also in a function inside it."""
+    return {
+        target.value.id
+        for node in ast.walk(function)
+        if isinstance(node, ast.Assign)
+        for target in node.targets
+        if isinstance(target, ast.Subscript) and isinstance(target.value, ast.Name)
+    }
 
 
 def _named_like_a_module(dotted: str, last: str) -> bool:
@@ -170,7 +234,7 @@ def _builds_layers(node: ast.ClassDef, knowledge: Knowledge) -> bool:
 
 @lru_cache(maxsize=128)
 def _cached(path: Path, _changed: int, depth: int) -> Knowledge:
-    return Knowledge(read_nodes(path), path, depth)
+    return Knowledge.of_file(path, depth)
 
 
 def _knowledge(path: Path, depth: int) -> Knowledge | None:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import ast
-from functools import lru_cache
+import re
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from bitlens.source.statements import parse
+from bitlens.source.statements import Statement, parse
 
 _LARGEST = 2_000_000
 _LEVELS = 4
+_DEFINITION = re.compile(r"\A(?:@[^\n]*\n(?:[ \t)][^\n]*\n)*)*(?:class|(?:async[ \t]+)?def)[ \t]+(\w+)")
+_NAMES = re.compile(r"(?:import|from|try|if)\b|\w+ *= *[\w.]+ *(?:#.*)?$")
 
 
 def locate(dotted: str, importer: Path) -> Path | None:
@@ -38,19 +41,33 @@ def _module_file(folder: Path, parts: list[str]) -> Path | None:
     return next((path for path in candidates if path.is_file()), None)
 
 
-def read_nodes(path: Path) -> tuple[ast.stmt, ...]:
-    """The top-level statements of a local file; none where it cannot be read."""
-    try:
-        status = path.stat()
-    except OSError:
-        return ()
-    return _nodes(path, status.st_mtime_ns) if status.st_size <= _LARGEST else ()
+class Outline:
+    """What a file defines, each definition lowered when it is asked for: most of an imported file never is."""
+
+    def __init__(self, statements: Iterable[Statement]) -> None:
+        self.imports: list[ast.stmt] = []
+        self._definitions: dict[str, Statement] = {}
+        for statement in statements:
+            found = _DEFINITION.search(statement.text)
+            if found is not None:
+                self._definitions.setdefault(found[1], statement)
+            elif _NAMES.match(statement.text):
+                self.imports += statement.nodes
+
+    def definition(self, name: str) -> ast.stmt | None:
+        """The class or function of that name at the top of the file."""
+        statement = self._definitions.get(name)
+        return None if statement is None else statement.node
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._definitions)
 
 
-@lru_cache(maxsize=256)
-def _nodes(path: Path, _changed: int) -> tuple[ast.stmt, ...]:
+def read_outline(path: Path) -> Outline:
+    """What a local file defines; nothing where it cannot be read."""
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        if path.stat().st_size > _LARGEST:
+            return Outline(())
+        return Outline(parse(path.read_text(encoding="utf-8-sig")).statements)
     except (OSError, UnicodeDecodeError):
-        return ()
-    return tuple(node for statement in parse(text).statements for node in statement.nodes)
+        return Outline(())

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from bitlens.source import libraries
@@ -58,7 +58,7 @@ class Models:
                 return ModelUse("method", inner.class_name, inner.suffix)
         dotted = self.knowledge.meaning(node.func)
         if dotted is None:
-            return self._dynamic(node)
+            return self._own_method(node) or self._dynamic(node, variables)
         return self._named(node, dotted, variables, target)
 
     def _given(self, node: ast.expr, variables: Mapping[str, str]) -> ModelUse | None:
@@ -78,6 +78,8 @@ class Models:
         if dotted == "copy.deepcopy" or dotted == "copy.copy":
             inner = self._given(node.args[0], variables) if node.args else None
             return ModelUse("copy", inner.class_name) if inner else None
+        if dotted.endswith("pipeline") and self._conversion(node, variables) is not None:
+            return None  # a pipeline around a model that has a name already
         if dotted in libraries.MODEL_FUNCTIONS or libraries.TORCHVISION.match(dotted) or libraries.TIMM.match(dotted):
             return ModelUse("library", self._library_class(node, dotted), _suffix(dotted))
         if dotted == "torch.load":
@@ -89,17 +91,30 @@ class Models:
             return self._constructor(node, dotted, variables)
         return self._local_function(dotted, node, variables)
 
-    def _dynamic(self, node: ast.Call) -> ModelUse | None:
-        """`MODELS["small"](...)` of a local dict of classes, or `getattr(torchvision.models, name)(...)`."""
+    def _own_method(self, node: ast.Call) -> ModelUse | None:
+        """`self.build()` where a class of the file has such a method, which gives a model back."""
         func = node.func
-        if isinstance(func, ast.Subscript) and isinstance(func.value, ast.Name):
-            made = self.knowledge.class_tables.get(func.value.id)
+        if not (isinstance(func, ast.Attribute) and isinstance(func.value, ast.Name) and func.value.id in {"self", "cls"}):
+            return None
+        for owner in self.knowledge.classes.values():
+            for child in owner.body:
+                if isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef)) and child.name == func.attr:
+                    return next(self._returned(child), None)
+        return None
+
+    def _dynamic(self, node: ast.Call, variables: Mapping[str, str]) -> ModelUse | None:
+        """`MODELS["small"](…)`, `cls(…)` of a variable that holds a class, `getattr(torchvision.models, name)(…)`."""
+        func = node.func
+        if isinstance(func, ast.Name):
+            made = variables.get(_CLASS + func.id)
             return ModelUse("constructor", made) if made else None
         if isinstance(func, ast.Call) and isinstance(func.func, ast.Name) and func.func.id == "getattr" and func.args:
             module = self.knowledge.meaning(func.args[0]) or ""
             if module.startswith(("torchvision.models", "timm.models")):
                 return ModelUse("library", module)
-        return None
+            return None
+        made = self.knowledge.class_in(func) if isinstance(func, (ast.Subscript, ast.Call)) else None
+        return ModelUse("constructor", made) if made else None
 
     def _library_class(self, node: ast.Call, dotted: str) -> str:
         literal = [a.value for a in node.args if isinstance(a, ast.Constant) and isinstance(a.value, str)]
@@ -153,6 +168,9 @@ class Models:
     def bound(self, node: ast.stmt, variables: Mapping[str, str]) -> Iterator[tuple[str, ast.expr, ModelUse]]:
         """The targets of an assignment that get a model, each with its expression."""
         for target, value, position in assignments(node):
+            if position is None and isinstance(value, (ast.List, ast.Dict)):
+                yield from self._in_display(target, value, variables)
+                continue
             if position is None:
                 use = self.use(value, variables, target)
             else:
@@ -210,6 +228,20 @@ class Models:
                 else:
                     yield "", node.value, local
 
+    def _in_display(
+        self, target: str, value: ast.List | ast.Dict, variables: Mapping[str, str]
+    ) -> Iterator[tuple[str, ast.expr, ModelUse]]:
+        """Models in a list or dict: `models = {"small": Net(8), "large": Net(64)}`."""
+        items: Iterable[tuple[ast.expr | None, ast.expr]]
+        if isinstance(value, ast.Dict):
+            items = zip(value.keys, value.values, strict=True)
+        else:
+            items = ((ast.Constant(number), element) for number, element in enumerate(value.elts))
+        for key, element in items:
+            use = self.use(element, variables)
+            if use is not None and isinstance(key, ast.Constant):
+                yield target, element, replace(use, suffix=f"[{key.value!r}]{use.suffix}")
+
     def variables(self, body: list[ast.stmt], given: Mapping[str, str]) -> dict[str, str]:
         """Variables that hold a model somewhere in `body`, to its class."""
         found = dict(given)
@@ -220,9 +252,14 @@ class Models:
             for target, value, _ in assignments(node):
                 if isinstance(value, ast.Name) and value.id in found:
                     found[target] = found[value.id]
+                made = self.knowledge.class_in(value)
+                if made is not None and made.rsplit(".", 1)[-1] not in WITHOUT_PARAMETERS:
+                    found[_CLASS + target] = made
         return found
 
 
+_CLASS = "class "
+"""Marks, among variables, one that holds a class instead of a model."""
 _WHOLE = frozenset({"module", "model", "base_model"})
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from dataclasses import dataclass
 
+from bitlens.source.knowledge import Knowledge
 from bitlens.source.models import assignments
 from bitlens.source.slicing.candidates import Candidate, in_loop
 from bitlens.source.slicing.changes import is_global_setting
@@ -33,7 +34,7 @@ def build_expression(node: ast.expr, text: str, analysis: Analysis) -> Built:
     closure = Closure(analysis, count)
     for name in sorted(effects([node]).reads):
         closure.need(name, module, count, ())
-    _keep_settings(closure, module, count)
+    _keep_settings(closure, module, _last_kept(module, closure))
     closure.settle_arguments()
     rendered = Renderer(text, analysis, closure.kept, Changes()).render()
     return Built(rendered, ast.unparse(node), ())
@@ -49,7 +50,8 @@ def build_candidate(candidate: Candidate, text: str, analysis: Analysis) -> Buil
     _keep_model(candidate, closure)
     for entry in chain:
         _keep_entry(entry, closure, analysis, changes, text)
-    _keep_settings(closure, analysis.module, horizon)
+    last = candidate.atoms[-1].index if candidate.view is analysis.module else 0
+    _keep_settings(closure, analysis.module, max(_last_kept(analysis.module, closure), last))
     closure.settle_arguments()
     target = _publish(candidate, closure, changes, bool(chain), text)
     rendered = Renderer(text, analysis, closure.kept, changes).render()
@@ -78,15 +80,44 @@ def _keep_model(candidate: Candidate, closure: Closure) -> None:
     own_loops = in_loop(candidate)
     last = max(atom.index for atom in candidate.atoms)
     for atom in view.scope.atoms[last + 1 : candidate.end]:
-        if root in view.touches(atom) | atom.effects.binds and not _later_training(atom, own_loops):
+        if root in view.touches(atom) | atom.effects.binds and not _later_training(atom, own_loops, closure.knowledge):
             if root in atom.effects.binds and not _gives_back(root, atom, view, closure):
                 continue
-            closure.attempt(lambda atom=atom: closure.keep(atom, view))  # type: ignore[misc]
+            closure.attempt(lambda atom=atom: _keep_change(atom, view, closure))  # type: ignore[misc]
 
 
-def _later_training(atom: Atom, own_loops: set[Atom]) -> bool:
+def _keep_change(atom: Atom, view: View, closure: Closure) -> None:
+    """A change of the model, unless it puts back what the program itself wrote while it trained."""
+    before = set(closure.kept.atoms)
+    closure.keep(atom, view)
+    saved = saved_paths(closure.analysis)
+    for kept in closure.kept.atoms - before:
+        for call in kept.effects.calls:
+            if _loads(call, closure) and call.args and ast.dump(call.args[0]) in saved:
+                raise Unsliceable(atom.line, "loads what the program itself saves")
+
+
+def saved_paths(analysis: Analysis) -> set[str]:
+    """The syntax of the paths to which the file saves weights."""
+    found: set[str] = set()
+    for body, _ in analysis.body:
+        for node in ast.walk(body):
+            if isinstance(node, ast.Call) and analysis.knowledge.meaning(node.func) in _SAVES and len(node.args) > 1:
+                found.add(ast.dump(node.args[1]))
+    return found
+
+
+_SAVES = frozenset({"torch.save", "safetensors.torch.save_file", "safetensors.torch.save_model"})
+_LOADS = frozenset({"torch.load", "safetensors.torch.load_file", "safetensors.torch.load_model"})
+
+
+def _loads(call: ast.Call, closure: Closure) -> bool:
+    return closure.knowledge.meaning(call.func) in _LOADS
+
+
+def _later_training(atom: Atom, own_loops: set[Atom], knowledge: Knowledge) -> bool:
     """Whether the atom runs inside a training loop that does not also build the model."""
-    if not in_training_loop(atom):
+    if not in_training_loop(atom, knowledge):
         return False
     loops = {block.header for block in atom.blocks if isinstance(block.header.node, LOOPS)}
     return not loops <= own_loops
@@ -139,7 +170,7 @@ def _keep_settings(closure: Closure, view: View, end: int) -> None:
     knowledge = closure.knowledge
     for atom in view.scope.atoms[:end]:
         future = isinstance(atom.node, ast.ImportFrom) and atom.node.module == "__future__"
-        if future or (is_global_setting(atom, knowledge) and not in_training_loop(atom)):
+        if future or (is_global_setting(atom, knowledge) and not in_training_loop(atom, knowledge)):
             closure.attempt(lambda atom=atom: closure.keep(atom, view))  # type: ignore[misc]
 
 

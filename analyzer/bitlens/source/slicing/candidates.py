@@ -45,7 +45,8 @@ class Candidate:
         """The variable's own name: `model` of `self.model`."""
         if self.variable is None:
             return self.use.class_name.rsplit(".", 1)[-1]
-        return self.variable.rsplit(".", 1)[-1]
+        element = self.use.suffix if isinstance(self.expression, ast.Call) and self.use.suffix.startswith("[") else ""
+        return self.variable.rsplit(".", 1)[-1] + element
 
 
 def candidates(analysis: Analysis) -> list[Candidate]:
@@ -148,7 +149,7 @@ def _rebinds(analysis: Analysis, view: View, atom: Atom) -> bool:
 
 def _unbound(analysis: Analysis, view: View, atom: Atom, value: ast.expr) -> Iterator[Candidate]:
     """Model expressions inside others: `print(Net())`, `train(Net())`, `{"small": Net()}`, `main()`."""
-    waiting: list[ast.AST] = [value]
+    waiting: list[ast.AST] = [] if _collects(value) else [value]
     while waiting:
         node = waiting.pop(0)
         if isinstance(node, (ast.Lambda, ast.comprehension)):
@@ -158,6 +159,14 @@ def _unbound(analysis: Analysis, view: View, atom: Atom, value: ast.expr) -> Ite
             yield Candidate(view, None, [atom], use, node, atom.index + 1)  # type: ignore[arg-type]
         elif use is None:
             waiting += ast.iter_child_nodes(node)
+
+
+def _collects(value: ast.expr) -> bool:
+    """`layers.append(nn.Linear(…))`: a part of what is collected."""
+    return isinstance(value, ast.Call) and isinstance(value.func, ast.Attribute) and value.func.attr in _COLLECTING
+
+
+_COLLECTING = frozenset("append extend insert add update add_module register_module setdefault".split())
 
 
 def _end(candidate: Candidate, found: list[Candidate], view: View) -> int:

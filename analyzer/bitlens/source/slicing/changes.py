@@ -6,7 +6,7 @@ import ast
 import re
 from collections.abc import Iterable, Mapping
 
-from bitlens.source.knowledge import Function, Knowledge
+from bitlens.source.knowledge import Function, Knowledge, filled_tables
 from bitlens.source.libraries import CHAINED, NOT_A_CHANGE, RETURNS_MODEL, library_of
 from bitlens.source.slicing.effects import Definition, parameters, root_variable
 from bitlens.source.slicing.forbidden import in_training_loop, is_output, is_training_function
@@ -122,7 +122,7 @@ class Changes(Touches):
                 continue
             found.add(name)
             if name in self.knowledge.functions:
-                found |= self.library.outer_changes(name)
+                found |= filled_tables(self.knowledge.functions[name])
         return found - {"property", "staticmethod", "classmethod"}
 
     def _by_call(self, call: ast.Call, statement: bool, looped: bool) -> set[str]:
@@ -227,7 +227,6 @@ class FunctionChanges:
 
     def __init__(self) -> None:
         self._changed: dict[Function, frozenset[str]] = {}
-        self._by_name: dict[str, Function] = {}
 
     def changed(self, function: Function, knowledge: Knowledge) -> frozenset[str]:
         """Names of the parameters whose object the function changes. A training function counts for none."""
@@ -237,12 +236,12 @@ class FunctionChanges:
         return self._changed[function]
 
     def _look(self, function: Function, knowledge: Knowledge) -> frozenset[str]:
-        if is_training_function(function):
+        if is_training_function(function, knowledge):
             return frozenset()
         names = parameters(function.args)
         scope = scope_of([(node, 0) for node in function.body], function)
         touches = Changes(scope, knowledge, dict.fromkeys(names, ""), self)
-        changed = set().union(*(touches(atom) for atom in scope.atoms if not in_training_loop(atom)), set())
+        changed = set().union(*(touches(atom) for atom in scope.atoms if not in_training_loop(atom, knowledge)), set())
         return frozenset(changed & set(names))
 
     def globals_of(self, function: Function) -> set[str]:
@@ -252,23 +251,6 @@ class FunctionChanges:
             if isinstance(node, ast.Global):
                 found.update(node.names)
         return found
-
-    def outer_changes(self, name: str) -> set[str]:
-        """Placeholder for names of tables that a registering decorator fills; filled by `register`."""
-        function = self._by_name.get(name)
-        if function is None:
-            return set()
-        return {
-            target.value.id
-            for node in ast.walk(function)
-            if isinstance(node, ast.Assign)
-            for target in node.targets
-            if isinstance(target, ast.Subscript) and isinstance(target.value, ast.Name)
-        }
-
-    def know(self, functions: Mapping[str, Function]) -> None:
-        """Enter the functions of the file, for the decorators that register."""
-        self._by_name.update(functions)
 
 
 def is_global_setting(atom: Atom, knowledge: Knowledge) -> bool:

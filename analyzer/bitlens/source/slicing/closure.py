@@ -66,7 +66,6 @@ class Analysis:
 
     def __post_init__(self) -> None:
         self.models = Models(self.knowledge)
-        self.functions.know(self.knowledge.functions)
         scope = scope_of(self.body)
         self.module = self._view(scope, [node for node, _ in self.body], None, 0)
 
@@ -149,7 +148,10 @@ class Closure:
         self.kept.neutral.discard(atom)
         for block in atom.blocks:
             self._keep_header(block, view)
-        for name in sorted(atom.effects.reads | atom.effects.stores):
+        read = atom.effects.reads | atom.effects.stores
+        if isinstance(atom.node, (ast.FunctionDef, ast.AsyncFunctionDef)) and atom.node in self.entries:
+            read = effects([atom.node.args]).reads  # an entry loses its decorators
+        for name in sorted(read):
             self.need(name, view, atom.index, atom.blocks)
         if isinstance(atom.node, Definition):
             self._keep_definition(atom, view)
@@ -183,7 +185,7 @@ class Closure:
         if is_main_guard(node):
             return True
         if isinstance(node, LOOPS):
-            return trains(node) or reason(header, self.knowledge) is not None
+            return trains(node, self.knowledge) or reason(header, self.knowledge) is not None
         if isinstance(node, (ast.With, ast.AsyncWith)):
             names = [called(call, self.knowledge) or "" for call in header.effects.calls]
             return any(_NEUTRAL_CONTEXTS.match(name) for name in names) or reason(header, self.knowledge) is not None
@@ -206,15 +208,24 @@ class Closure:
         if _declares_argument(atom):
             self.kept.arguments.append((view, atom))
             return
-        shared = {block.header for block in blocks}
-        if in_training_loop(atom) and not any(b.header in shared for b in atom.blocks if trains(b.header.node)):
+        if self._of_training(atom, blocks):
             return
         self.attempt(lambda: self.keep(atom, view))
+
+    def _of_training(self, atom: Atom, blocks: tuple[Block, ...]) -> bool:
+        """Whether the atom stands in a training loop that does not hold the place of use too."""
+        shared = {block.header for block in blocks}
+        return any(
+            block.header not in shared and isinstance(block.header.node, LOOPS) and trains(block.header.node, self.knowledge)
+            for block in atom.blocks
+        )
 
     def _keep_binders(self, binders: list[Atom], view: View, blocks: tuple[Block, ...]) -> None:
         """All that may bind the name; one that may not run is left out where another can stand for it."""
         failed: dict[Atom, Unsliceable] = {}
         for atom in reversed(binders):
+            if self._of_training(atom, blocks):
+                raise Unsliceable(atom.line, "belongs to the training loop")
             before = self.kept.copy()
             try:
                 self.keep(atom, view)
@@ -254,7 +265,7 @@ class Closure:
             if child.name == attribute:
                 self.kept.emptied.discard(child)
                 self._keep_function(child, other)
-            elif other is not view and child.name == "__init__" and child not in self.entries:
+            elif other is not view and child.name == "__init__":
                 own = f"{other.scope.owner}.{attribute}"
                 for atom in other.scope.atoms:
                     if own in atom.effects.binds or own in other.touches(atom):
@@ -330,7 +341,7 @@ class Closure:
         for atom in view.scope.atoms:
             if isinstance(atom.node, ast.Return) or _yields(atom):
                 results.append(atom)
-            elif not in_training_loop(atom) and not is_output(atom, self.knowledge):
+            elif not in_training_loop(atom, self.knowledge) and not is_output(atom, self.knowledge):
                 binds_outside = any("." in name for name in atom.effects.binds) or isinstance(atom.node, ast.Global)
                 if binds_outside or view.touches(atom) & outer:
                     self.attempt(lambda atom=atom: self.keep(atom, view))  # type: ignore[misc]

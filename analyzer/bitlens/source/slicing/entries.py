@@ -125,9 +125,9 @@ def wrapped_runner(view: View, analysis: Analysis) -> str | None:
             return f"@{ast.unparse(func)}"
     for atom in analysis.module.scope.atoms:
         for call in atom.effects.calls:
-            name = called(call, analysis.knowledge)
-            if name in _RUNNERS and any(isinstance(a, ast.Name) and a.id == view.scope.node.name for a in call.args):
-                return name
+            starter = called(call, analysis.knowledge)
+            if starter in _RUNNERS and any(isinstance(a, ast.Name) and a.id == view.scope.node.name for a in call.args):
+                return starter
     return None
 
 
@@ -164,11 +164,10 @@ def _check_defaults(entry: Entry, used: set[str], analysis: Analysis) -> None:
     needed = required_arguments(function, entry.bound)
     missing = [name for name in needed if name in used]
     runner = wrapped_runner(entry.view, analysis)
-    where = f"is filled by {runner}" if runner else "has no default and nothing in this file calls it"
-    if missing:
-        raise Unsliceable(line, f"parameter {missing[0]!r} of {function.name}() {where}")
+    where = f"is filled by {runner}" if runner else "has no default, and nothing in this file calls it"
     if needed:
-        raise Unsliceable(line, f"{function.name}() needs {', '.join(needed)} and nothing in this file calls it")
+        name = (missing or needed)[0]
+        raise Unsliceable(line, f"needs parameter {name!r} of {function.name}(), which {where}")
 
 
 def _given(entry: Entry) -> list[tuple[str, ast.expr]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Mapping
 
 from bitlens.source.knowledge import Function, Knowledge
 from bitlens.source.slicing.effects import Definition, root
@@ -48,37 +49,74 @@ def called(call: ast.Call, knowledge: Knowledge) -> str | None:
     return dotted
 
 
-def is_training_call(call: ast.Call) -> bool:
-    """`loss.backward()`, `optimizer.step()`, `trainer.train()` and the like."""
-    if not isinstance(call.func, ast.Attribute):
-        return False
-    if call.func.attr in _TRAINING_METHODS:
+def is_training_call(call: ast.Call, knowledge: Knowledge) -> bool:
+    """`loss.backward()`, `optimizer.step()`, `trainer.train()`, and calls of the file's own training functions."""
+    func = call.func
+    if isinstance(func, ast.Name):
+        return func.id in training_names(knowledge)
+    return isinstance(func, ast.Attribute) and (_is_step(func) or func.attr in training_names(knowledge))
+
+
+def _is_step(func: ast.Attribute) -> bool:
+    if func.attr in _TRAINING_METHODS:
         return True
-    base = root(call.func.value)
-    last = call.func.value.attr if isinstance(call.func.value, ast.Attribute) else base.id if base else ""
-    if call.func.attr == "step":
+    base = root(func.value)
+    last = func.value.attr if isinstance(func.value, ast.Attribute) else base.id if base else ""
+    if func.attr == "step":
         return _STEPPERS.search(last) is not None
-    return call.func.attr in {"train", "fit"} and "trainer" in last.lower()
+    return func.attr in {"train", "fit"} and "trainer" in last.lower()
 
 
-def trains(node: ast.AST) -> bool:
+def training_names(knowledge: Knowledge) -> frozenset[str]:
+    """Functions and methods of the file that take training steps, in themselves or through others."""
+    if knowledge.training is None:
+        functions = dict(knowledge.functions)
+        for owner in knowledge.classes.values():
+            for child in owner.body:
+                if isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef)) and not child.name.startswith("__"):
+                    functions.setdefault(child.name, child)
+        knowledge.training = _training_names(functions)
+    return knowledge.training
+
+
+def _training_names(functions: Mapping[str, Function]) -> frozenset[str]:
+    called: dict[str, set[str]] = {}
+    found: set[str] = set()
+    for name, function in functions.items():
+        funcs = [child.func for child in ast.walk(function) if isinstance(child, ast.Call)]
+        if any(isinstance(func, ast.Attribute) and _is_step(func) for func in funcs):
+            found.add(name)
+        called[name] = {func.id for func in funcs if isinstance(func, ast.Name)}
+        called[name] |= {func.attr for func in funcs if isinstance(func, ast.Attribute)} - _COMMON_METHODS
+    while True:
+        more = {name for name, others in called.items() if name not in found and others & found}
+        if not more:
+            return frozenset(found - _COMMON_METHODS)
+        found |= more
+
+
+_COMMON_METHODS = frozenset("train eval forward step update run to apply get items build __init__ main".split())
+"""Names that other objects' methods have too: a call of one says nothing about the file's own."""
+
+
+def trains(node: ast.AST, knowledge: Knowledge) -> bool:
     """Whether a training step stands anywhere below `node`."""
-    return any(isinstance(child, ast.Call) and is_training_call(child) for child in ast.walk(node))
+    return any(isinstance(child, ast.Call) and is_training_call(child, knowledge) for child in ast.walk(node))
 
 
-def _trains_directly(node: ast.AST) -> bool:
+def _trains_directly(node: ast.AST, knowledge: Knowledge) -> bool:
     """As `trains`, but not inside a loop or definition of its own below `node`."""
     for child in ast.iter_child_nodes(node):
         if isinstance(child, (*LOOPS, *Definition)):
             continue
-        if (isinstance(child, ast.Call) and is_training_call(child)) or _trains_directly(child):
+        if (isinstance(child, ast.Call) and is_training_call(child, knowledge)) or _trains_directly(child, knowledge):
             return True
     return False
 
 
-def in_training_loop(atom: Atom) -> bool:
+def in_training_loop(atom: Atom, knowledge: Knowledge) -> bool:
     """Whether a loop around the atom takes training steps, in itself or in loops below it."""
-    return any(isinstance(b.header.node, LOOPS) and trains(b.header.node) for b in atom.blocks)
+    return any(isinstance(b.header.node, LOOPS) and trains(b.header.node, knowledge) for b in atom.blocks)
 
 
 def reason(atom: Atom, knowledge: Knowledge) -> str | None:
@@ -86,7 +124,7 @@ def reason(atom: Atom, knowledge: Knowledge) -> str | None:
     headers = [block.header.node for block in atom.blocks]
     if isinstance(atom.node, LOOPS):
         headers.append(atom.node)
-    if any(isinstance(node, LOOPS) and _trains_directly(node) for node in headers):
+    if any(isinstance(node, LOOPS) and _trains_directly(node, knowledge) for node in headers):
         return "belongs to the training loop"
     for call in atom.effects.calls:
         found = _call_reason(call, knowledge)
@@ -103,7 +141,7 @@ def _is_argv(node: ast.Attribute, knowledge: Knowledge) -> bool:
 
 def _call_reason(call: ast.Call, knowledge: Knowledge) -> str | None:
     name = called(call, knowledge)
-    if is_training_call(call):
+    if is_training_call(call, knowledge):
         return "trains the model"
     if name is None:
         method = call.func.attr if isinstance(call.func, ast.Attribute) else ""
@@ -157,6 +195,6 @@ def is_output(atom: Atom, knowledge: Knowledge) -> bool:
     return _LOGGING_NAMES.match(last) is not None or value.func.attr in _WRITING_METHODS | _FITTING_METHODS
 
 
-def is_training_function(function: Function) -> bool:
-    """Whether a function takes training steps itself."""
-    return trains(function)
+def is_training_function(function: Function, knowledge: Knowledge) -> bool:
+    """Whether a function takes training steps, in itself or through others."""
+    return trains(function, knowledge)

@@ -113,15 +113,28 @@ class Renderer:
     def _block(self, body: list[ast.stmt], offset: int) -> None:
         """Blank what is not kept; a block that would be empty gets `pass`."""
         empty = not any(node in self.atoms for node in body)
-        for position, node in enumerate(body):
-            if node in self.atoms:
-                self._statement(node, offset)
-                continue
-            start, end = span(node, offset)
-            filler = "pass" if (empty and position == 0) or not self._alone(start, end) else ""
+        for start, end in self._dropped(body, offset):
+            filler = "pass" if empty or not self._alone(start, end) else ""
+            empty = False
             self.edits += edit_between(start, end, filler, self.lines)
             if not filler:
                 self._drop_comment(end)
+        for node in body:
+            if node in self.atoms:
+                self._statement(node, offset)
+
+    def _dropped(self, body: list[ast.stmt], offset: int) -> list[tuple[tuple[int, int], tuple[int, int]]]:
+        """Places of the statements that are not kept; neighbours on one line (`a(); b()`) as one place."""
+        found: list[tuple[tuple[int, int], tuple[int, int]]] = []
+        previous: ast.stmt | None = None
+        for node in body:
+            if node not in self.atoms:
+                start, end = span(node, offset)
+                if found and previous not in self.atoms and found[-1][1][0] == start[0]:
+                    start = found.pop()[0]
+                found.append((start, end))
+            previous = node
+        return found
 
     def _alone(self, start: tuple[int, int], end: tuple[int, int]) -> bool:
         before = self.lines[start[0] - 1][: start[1]].strip()
