@@ -26,7 +26,9 @@ def definitions(nodes: Iterable[ast.stmt]) -> Iterator[ast.ClassDef | Function]:
             yield node
         elif isinstance(node, (ast.If, ast.Try, ast.With)):
             handlers = node.handlers if isinstance(node, ast.Try) else []
-            yield from definitions([*node.body, *getattr(node, "orelse", []), *(s for h in handlers for s in h.body)])
+            yield from definitions(
+                [*node.body, *getattr(node, "orelse", []), *(s for h in handlers for s in h.body)]
+            )
 
 
 class Knowledge:
@@ -102,8 +104,14 @@ class Knowledge:
         if isinstance(value, ast.IfExp):
             return self.class_in(value.body) or self.class_in(value.orelse)
         if isinstance(value, ast.Subscript):
-            return self.class_in(value.value) if isinstance(value.value, ast.Dict) else self._table(value.value)
-        if isinstance(value, ast.Call) and isinstance(value.func, ast.Attribute) and value.func.attr in {"get", "build"}:
+            return (
+                self.class_in(value.value) if isinstance(value.value, ast.Dict) else self._table(value.value)
+            )
+        if (
+            isinstance(value, ast.Call)
+            and isinstance(value.func, ast.Attribute)
+            and value.func.attr in {"get", "build"}
+        ):
             return self._table(value.func.value)
         meaning = self.meaning(value)
         return meaning if self.is_module(meaning) else None
@@ -225,7 +233,9 @@ def _named_like_a_module(dotted: str, last: str) -> bool:
 
 def _builds_layers(node: ast.ClassDef, knowledge: Knowledge) -> bool:
     """A class whose base cannot be read is a module if it has `forward` and makes layers of torch.nn."""
-    methods = {child.name: child for child in node.body if isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef))}
+    methods = {
+        child.name: child for child in node.body if isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef))
+    }
     if not node.bases or "forward" not in methods or "__init__" not in methods:
         return False
     calls = (child for child in ast.walk(methods["__init__"]) if isinstance(child, ast.Call))
@@ -251,5 +261,7 @@ def required_arguments(function: Function | None, bound: bool) -> tuple[str, ...
     arguments = function.args
     positional = [*arguments.posonlyargs, *arguments.args][1 if bound else 0 :]
     needed = positional[: len(positional) - len(arguments.defaults)] if arguments.defaults else positional
-    keyword = [a for a, default in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True) if default is None]
+    keyword = [
+        a for a, default in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True) if default is None
+    ]
     return tuple(argument.arg for argument in (*needed, *keyword))

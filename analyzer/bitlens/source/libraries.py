@@ -12,7 +12,9 @@ CHAINED = frozenset(
 )
 """Methods of a module that give the module back."""
 
-LOADERS = frozenset("from_pretrained from_config _from_config from_single_file load_from_checkpoint from_quantized".split())
+LOADERS = frozenset(
+    "from_pretrained from_config _from_config from_single_file load_from_checkpoint from_quantized".split()
+)
 """Class methods that build a model."""
 
 NOT_MODELS = re.compile(
@@ -30,7 +32,9 @@ MODELS = re.compile(
 )
 """Names of imported classes that are taken for models where their source cannot be read."""
 
-MODEL_MODULES = re.compile(r"(^|[._])(models?|networks?|nets?|modeling|architectures?|backbones?|layers?|blocks?)([._]|$)")
+MODEL_MODULES = re.compile(
+    r"(^|[._])(models?|networks?|nets?|modeling|architectures?|backbones?|layers?|blocks?)([._]|$)"
+)
 """Modules whose classes are taken for models where their source cannot be read."""
 
 MODEL_FUNCTIONS = frozenset(
@@ -112,5 +116,7 @@ def library_of(dotted: str) -> str | None:
     last = dotted.rsplit(".", 1)[-1]
     if dotted.startswith(("transformers.", "diffusers.")):
         return CONFIGURATIONS.get(last)
-    matches = [entry for entry in CONVERSION_LIBRARIES if dotted == entry[0] or dotted.startswith(entry[0] + ".")]
+    matches = [
+        entry for entry in CONVERSION_LIBRARIES if dotted == entry[0] or dotted.startswith(entry[0] + ".")
+    ]
     return max(matches, key=lambda entry: len(entry[0]))[1] if matches else None

@@ -37,7 +37,9 @@ def locate(dotted: str, importer: Path) -> Path | None:
 
 def _module_file(folder: Path, parts: list[str]) -> Path | None:
     base = folder.joinpath(*parts)
-    candidates = [base / "__init__.py"] if not parts else [base.with_name(base.name + ".py"), base / "__init__.py"]
+    candidates = (
+        [base / "__init__.py"] if not parts else [base.with_name(base.name + ".py"), base / "__init__.py"]
+    )
     return next((path for path in candidates if path.is_file()), None)
 
 

@@ -12,8 +12,12 @@ from bitlens.source import libraries
 from bitlens.source.knowledge import Function, Knowledge
 from bitlens.source.torch_names import WITHOUT_PARAMETERS
 
-Kind = Literal["constructor", "pretrained", "library", "file", "factory", "copy", "conversion", "method", "external"]
-_MODEL_VARIABLE = re.compile(r"model|net|encoder|decoder|backbone|teacher|student|generator|discriminator", re.IGNORECASE)
+Kind = Literal[
+    "constructor", "pretrained", "library", "file", "factory", "copy", "conversion", "method", "external"
+]
+_MODEL_VARIABLE = re.compile(
+    r"model|net|encoder|decoder|backbone|teacher|student|generator|discriminator", re.IGNORECASE
+)
 _STATE = re.compile(r"state|ckpt|checkpoint|weights|params|data", re.IGNORECASE)
 _PARTS = re.compile(r"(Attention|MLP|Norm|Embedding|Embeddings|Layer|Block|Loss)$")
 
@@ -65,11 +69,19 @@ class Models:
         """A model that a call is given: a model expression or a variable that holds one."""
         if isinstance(node, ast.Name) and node.id in variables:
             return ModelUse("copy", variables[node.id])
-        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in variables:
-            return ModelUse("copy", f"{variables[node.value.id]}.{node.attr}") if node.attr in _WHOLE else None
+        if (
+            isinstance(node, ast.Attribute)
+            and isinstance(node.value, ast.Name)
+            and node.value.id in variables
+        ):
+            return (
+                ModelUse("copy", f"{variables[node.value.id]}.{node.attr}") if node.attr in _WHOLE else None
+            )
         return self.use(node, variables)
 
-    def _named(self, node: ast.Call, dotted: str, variables: Mapping[str, str], target: str) -> ModelUse | None:
+    def _named(
+        self, node: ast.Call, dotted: str, variables: Mapping[str, str], target: str
+    ) -> ModelUse | None:
         if dotted in libraries.OTHER_ENGINES:
             return ModelUse("external", dotted)
         last = dotted.rsplit(".", 1)[-1]
@@ -80,7 +92,11 @@ class Models:
             return ModelUse("copy", inner.class_name) if inner else None
         if dotted.endswith("pipeline") and self._conversion(node, variables) is not None:
             return None  # a pipeline around a model that has a name already
-        if dotted in libraries.MODEL_FUNCTIONS or libraries.TORCHVISION.match(dotted) or libraries.TIMM.match(dotted):
+        if (
+            dotted in libraries.MODEL_FUNCTIONS
+            or libraries.TORCHVISION.match(dotted)
+            or libraries.TIMM.match(dotted)
+        ):
             return ModelUse("library", self._library_class(node, dotted), _suffix(dotted))
         if dotted == "torch.load":
             wanted = _MODEL_VARIABLE.search(target) is not None and _STATE.search(target) is None
@@ -94,7 +110,11 @@ class Models:
     def _own_method(self, node: ast.Call) -> ModelUse | None:
         """`self.build()` where a class of the file has such a method, which gives a model back."""
         func = node.func
-        if not (isinstance(func, ast.Attribute) and isinstance(func.value, ast.Name) and func.value.id in {"self", "cls"}):
+        if not (
+            isinstance(func, ast.Attribute)
+            and isinstance(func.value, ast.Name)
+            and func.value.id in {"self", "cls"}
+        ):
             return None
         for owner in self.knowledge.classes.values():
             for child in owner.body:
@@ -108,7 +128,12 @@ class Models:
         if isinstance(func, ast.Name):
             made = variables.get(_CLASS + func.id)
             return ModelUse("constructor", made) if made else None
-        if isinstance(func, ast.Call) and isinstance(func.func, ast.Name) and func.func.id == "getattr" and func.args:
+        if (
+            isinstance(func, ast.Call)
+            and isinstance(func.func, ast.Name)
+            and func.func.id == "getattr"
+            and func.args
+        ):
             module = self.knowledge.meaning(func.args[0]) or ""
             if module.startswith(("torchvision.models", "timm.models")):
                 return ModelUse("library", module)
@@ -123,11 +148,15 @@ class Models:
     def _loader(self, dotted: str, node: ast.Call) -> ModelUse | None:
         owner = dotted.rpartition(".")[0]
         last = owner.rsplit(".", 1)[-1]
-        if libraries.NOT_MODELS.search(last) or last.startswith(("AutoTokenizer", "AutoProcessor", "AutoConfig")):
+        if libraries.NOT_MODELS.search(last) or last.startswith(
+            ("AutoTokenizer", "AutoProcessor", "AutoConfig")
+        ):
             return None
         if not (last[:1].isupper() or self.knowledge.is_module(owner)):
             return None
-        return ModelUse("pretrained", owner, "[0]" if _asks_for_info(node) or owner.startswith("unsloth.") else "")
+        return ModelUse(
+            "pretrained", owner, "[0]" if _asks_for_info(node) or owner.startswith("unsloth.") else ""
+        )
 
     def _conversion(self, node: ast.Call, variables: Mapping[str, str]) -> ModelUse | None:
         for argument in [*node.args, *(keyword.value for keyword in node.keywords)]:
@@ -154,9 +183,15 @@ class Models:
     def _made(self, home: Knowledge, name: str) -> tuple[ModelUse, ...]:
         return (self if home is self.knowledge else Models(home)).returned(name)
 
-    def _unpacked(self, node: ast.expr, position: int, variables: Mapping[str, str], target: str) -> ModelUse | None:
+    def _unpacked(
+        self, node: ast.expr, position: int, variables: Mapping[str, str], target: str
+    ) -> ModelUse | None:
         """The model at one position of a tuple that a call gives."""
-        origin = self.knowledge.origin(self.knowledge.meaning(node.func) or "") if isinstance(node, ast.Call) else None
+        origin = (
+            self.knowledge.origin(self.knowledge.meaning(node.func) or "")
+            if isinstance(node, ast.Call)
+            else None
+        )
         if origin is not None and origin[1] in origin[0].functions:
             made = [use for use in self._made(*origin) if use.suffix == f"[{position}]"]
             return ModelUse("factory", made[0].class_name) if made else None
@@ -181,16 +216,22 @@ class Models:
     def _foreign_function(self, dotted: str) -> ModelUse | None:
         """A function of a file that cannot be read, taken by its name: `build_model`, `get_network`, `resnet50`."""
         last = dotted.rsplit(".", 1)[-1]
-        if re.match(r"(build|create|get|make|load|init)_?\w*(model|net|network|backbone)$", last, re.IGNORECASE):
+        if re.match(
+            r"(build|create|get|make|load|init)_?\w*(model|net|network|backbone)$", last, re.IGNORECASE
+        ):
             return ModelUse("factory", dotted)
         return None
 
-    def _passes_through(self, function: Function, node: ast.Call, variables: Mapping[str, str]) -> ModelUse | None:
+    def _passes_through(
+        self, function: Function, node: ast.Call, variables: Mapping[str, str]
+    ) -> ModelUse | None:
         """A local function that gives back (a copy of) a model that it is given: `model = convert(model)`."""
         names = [argument.arg for argument in (*function.args.posonlyargs, *function.args.args)]
         given = dict(zip(names, node.args, strict=False))
         given.update({keyword.arg: keyword.value for keyword in node.keywords if keyword.arg})
-        holders = {name: use.class_name for name, value in given.items() if (use := self._given(value, variables))}
+        holders = {
+            name: use.class_name for name, value in given.items() if (use := self._given(value, variables))
+        }
         if not holders:
             return None
         for suffix, value, local in self._returns(function, holders):
@@ -218,7 +259,9 @@ class Models:
             if found is not None:
                 yield ModelUse("factory", found.class_name, suffix + found.suffix)
 
-    def _returns(self, function: Function, given: dict[str, str]) -> Iterator[tuple[str, ast.expr, dict[str, str]]]:
+    def _returns(
+        self, function: Function, given: dict[str, str]
+    ) -> Iterator[tuple[str, ast.expr, dict[str, str]]]:
         local = self.variables(function.body, given)
         for node in own_nodes(function):
             if isinstance(node, ast.Return) and node.value is not None:
@@ -266,7 +309,11 @@ _WHOLE = frozenset({"module", "model", "base_model"})
 def _suffix(dotted: str) -> str:
     if dotted.endswith("pipeline"):
         return ".model"
-    if dotted in {"clip.load", "open_clip.create_model_and_transforms", "open_clip.create_model_from_pretrained"}:
+    if dotted in {
+        "clip.load",
+        "open_clip.create_model_and_transforms",
+        "open_clip.create_model_from_pretrained",
+    }:
         return "[0]"
     return ""
 

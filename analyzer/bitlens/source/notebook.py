@@ -11,7 +11,9 @@ from typing import Any
 
 from bitlens.problems import BitlensError, Problem
 
-_MAGIC = re.compile(r"^\s*(%{1,2}\s*[A-Za-z_]|!|\?{1,2}\w)|^\s*[\w., ]+=\s*[!%][A-Za-z_]|^\s*[\w.]+\?{1,2}\s*$")
+_MAGIC = re.compile(
+    r"^\s*(%{1,2}\s*[A-Za-z_]|!|\?{1,2}\w)|^\s*[\w., ]+=\s*[!%][A-Za-z_]|^\s*[\w.]+\?{1,2}\s*$"
+)
 _PYTHON_CELL_MAGICS = re.compile(r"^%%(time|timeit|capture|prun|memit|scalene|python3?|ipytest)\b")
 
 
@@ -44,7 +46,9 @@ def _cells(text: str, file: str) -> list[dict[str, Any]]:
         notebook = json.loads(text)
     except (json.JSONDecodeError, RecursionError) as error:
         line = getattr(error, "lineno", None)
-        raise _bad(f"This notebook is not valid JSON ({error}). Save it again from Jupyter.", file, line) from error
+        raise _bad(
+            f"This notebook is not valid JSON ({error}). Save it again from Jupyter.", file, line
+        ) from error
     if not isinstance(notebook, dict):
         raise _bad("This file is JSON but no notebook: there is no object with cells in it.", file)
     cells = notebook.get("cells")

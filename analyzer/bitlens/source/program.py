@@ -80,7 +80,9 @@ def _encoding(data: bytes, path: Path) -> str:
     try:
         return tokenize.detect_encoding(io.BytesIO(data).readline)[0]
     except SyntaxError as error:
-        raise _unreadable(path, f"has no readable encoding ({error.msg}); save it as UTF-8", line=1) from error
+        raise _unreadable(
+            path, f"has no readable encoding ({error.msg}); save it as UTF-8", line=1
+        ) from error
 
 
 def _decoded(data: bytes, encoding: str, path: Path) -> str:

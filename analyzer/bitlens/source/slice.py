@@ -80,7 +80,9 @@ class _Slicer:
     def _selected(self, selection: str) -> tuple[Slice, ...]:
         named = [c for c in self.candidates if selection in (c.name, c.plain, c.variable)]
         if not named and selection in self.knowledge.classes:
-            named = [c for c in self.candidates if c.use.kind == "constructor" and c.use.class_name == selection]
+            named = [
+                c for c in self.candidates if c.use.kind == "constructor" and c.use.class_name == selection
+            ]
         if named:
             return tuple(self._of_candidate(candidate) for candidate in named)
         if selection in self.knowledge.functions or selection in self.knowledge.classes:
@@ -186,7 +188,11 @@ class _Slicer:
         classes = self.knowledge.module_classes()
         if not classes:
             named = [candidate.name for candidate in self.candidates]
-            return f"Models in it: {', '.join(named)}." if named else "Give a file that defines or loads a torch model."
+            return (
+                f"Models in it: {', '.join(named)}."
+                if named
+                else "Give a file that defines or loads a torch model."
+            )
         listed = ", ".join(list(classes)[:_MOST_LISTED]) + (", …" if len(classes) > _MOST_LISTED else "")
         name = (self._roots() or list(classes))[-1]
         example = f"{name}({', '.join(f'{argument}=…' for argument in self._missing(name))})"

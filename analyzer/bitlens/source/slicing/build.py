@@ -80,7 +80,9 @@ def _keep_model(candidate: Candidate, closure: Closure) -> None:
     own_loops = in_loop(candidate)
     last = max(atom.index for atom in candidate.atoms)
     for atom in view.scope.atoms[last + 1 : candidate.end]:
-        if root in view.touches(atom) | atom.effects.binds and not _later_training(atom, own_loops, closure.knowledge):
+        if root in view.touches(atom) | atom.effects.binds and not _later_training(
+            atom, own_loops, closure.knowledge
+        ):
             if root in atom.effects.binds and not _gives_back(root, atom, view, closure):
                 continue
             closure.attempt(lambda atom=atom: _keep_change(atom, view, closure))  # type: ignore[misc]
@@ -102,7 +104,11 @@ def saved_paths(analysis: Analysis) -> set[str]:
     found: set[str] = set()
     for body, _ in analysis.body:
         for node in ast.walk(body):
-            if isinstance(node, ast.Call) and analysis.knowledge.meaning(node.func) in _SAVES and len(node.args) > 1:
+            if (
+                isinstance(node, ast.Call)
+                and analysis.knowledge.meaning(node.func) in _SAVES
+                and len(node.args) > 1
+            ):
                 found.add(ast.dump(node.args[1]))
     return found
 
@@ -143,8 +149,7 @@ def _keep_inner(candidate: Candidate, atom: Atom, closure: Closure) -> None:
 def _keep_entry(entry: Entry, closure: Closure, analysis: Analysis, changes: Changes, text: str) -> None:
     _keep_settings(closure, entry.view, _last_kept(entry.view, closure))
     definition = next(
-        atom for atom in analysis.module.scope.atoms
-        if atom.node is (entry.view.class_node or entry.function)
+        atom for atom in analysis.module.scope.atoms if atom.node is (entry.view.class_node or entry.function)
     )
     closure.keep(definition, analysis.module)
     unused = keep_call(entry, closure, analysis)
@@ -187,7 +192,9 @@ def _publish(candidate: Candidate, closure: Closure, changes: Changes, local: bo
         changes.edits.append(Edit(start[0], start[1], start[1], f"globals()[{name!r}] = ".encode()))
         return name + suffix
     for atom in candidate.view.scope.atoms:
-        rebinds = candidate.root in atom.effects.binds and candidate.atoms[-1].index < atom.index < candidate.end
+        rebinds = (
+            candidate.root in atom.effects.binds and candidate.atoms[-1].index < atom.index < candidate.end
+        )
         if atom in closure.kept.atoms and (atom in candidate.atoms or rebinds):
             if not isinstance(atom.node, (ast.For, ast.With, ast.If, ast.Try)):
                 end = span(atom.node, atom.offset)[1]
@@ -198,5 +205,10 @@ def _publish(candidate: Candidate, closure: Closure, changes: Changes, local: bo
 
 def _free_name(wanted: str, closure: Closure) -> str:
     """A global name that the kept program does not use for something else."""
-    taken = {name for atom in closure.analysis.module.scope.atoms if atom in closure.kept.atoms for name in atom.effects.binds}
+    taken = {
+        name
+        for atom in closure.analysis.module.scope.atoms
+        if atom in closure.kept.atoms
+        for name in atom.effects.binds
+    }
     return wanted if wanted not in taken else _free_name(wanted + "_", closure)

@@ -45,7 +45,11 @@ class Candidate:
         """The variable's own name: `model` of `self.model`."""
         if self.variable is None:
             return self.use.class_name.rsplit(".", 1)[-1]
-        element = self.use.suffix if isinstance(self.expression, ast.Call) and self.use.suffix.startswith("[") else ""
+        element = (
+            self.use.suffix
+            if isinstance(self.expression, ast.Call) and self.use.suffix.startswith("[")
+            else ""
+        )
         return self.variable.rsplit(".", 1)[-1] + element
 
 
@@ -120,7 +124,9 @@ def _bound(analysis: Analysis, view: View, atom: Atom, earlier: list[Candidate])
     for target, value, use in analysis.models.bound(atom.node, view.variables):
         if _is_same_model(value, use, target) or _is_part(target, view):
             continue
-        twin = next((c for c in earlier if c.variable == target and exclusive(c.atoms[0].blocks, atom.blocks)), None)
+        twin = next(
+            (c for c in earlier if c.variable == target and exclusive(c.atoms[0].blocks, atom.blocks)), None
+        )
         if twin is not None:
             twin.atoms.append(atom)
         else:
@@ -133,7 +139,11 @@ def _is_same_model(value: ast.expr, use: ModelUse, target: str) -> bool:
         return False
     inner = value
     while isinstance(inner, ast.Call):
-        inner = inner.func.value if isinstance(inner.func, ast.Attribute) else (inner.args or [ast.Constant(None)])[0]
+        inner = (
+            inner.func.value
+            if isinstance(inner.func, ast.Attribute)
+            else (inner.args or [ast.Constant(None)])[0]
+        )
     return isinstance(inner, (ast.Name, ast.Attribute)) and ast.unparse(inner) == target
 
 
@@ -163,7 +173,11 @@ def _unbound(analysis: Analysis, view: View, atom: Atom, value: ast.expr) -> Ite
 
 def _collects(value: ast.expr) -> bool:
     """`layers.append(nn.Linear(…))`: a part of what is collected."""
-    return isinstance(value, ast.Call) and isinstance(value.func, ast.Attribute) and value.func.attr in _COLLECTING
+    return (
+        isinstance(value, ast.Call)
+        and isinstance(value.func, ast.Attribute)
+        and value.func.attr in _COLLECTING
+    )
 
 
 _COLLECTING = frozenset("append extend insert add update add_module register_module setdefault".split())
@@ -174,7 +188,13 @@ def _end(candidate: Candidate, found: list[Candidate], view: View) -> int:
     if candidate.variable is None:
         return candidate.end
     last = max(atom.index for atom in candidate.atoms)
-    later = [a.index for other in found if other.variable == candidate.variable for a in other.atoms if a.index > last]
+    later = [
+        a.index
+        for other in found
+        if other.variable == candidate.variable
+        for a in other.atoms
+        if a.index > last
+    ]
     return min(later, default=len(view.scope.atoms))
 
 
@@ -184,9 +204,16 @@ def _mark_parts(found: list[Candidate]) -> None:
         if candidate.variable is None:
             continue
         for other in found:
-            if other is not candidate and other.view is candidate.view and other.use.kind in {"constructor", "factory"}:
+            if (
+                other is not candidate
+                and other.view is candidate.view
+                and other.use.kind in {"constructor", "factory"}
+            ):
                 reads = effects([other.expression], candidate.view.scope.owner).reads
-                if candidate.variable in reads and candidate.atoms[0].index < other.atoms[0].index < candidate.end:
+                if (
+                    candidate.variable in reads
+                    and candidate.atoms[0].index < other.atoms[0].index < candidate.end
+                ):
                     candidate.part = True
 
 

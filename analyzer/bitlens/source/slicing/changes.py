@@ -20,7 +20,9 @@ _REACHES = CHAINED | frozenset(
     """.split()
 )
 """Methods whose value is (or iterates over) a part of the object itself."""
-_PASSES = frozenset("list tuple enumerate zip reversed iter next sorted filter getattr dict set chain vars".split())
+_PASSES = frozenset(
+    "list tuple enumerate zip reversed iter next sorted filter getattr dict set chain vars".split()
+)
 _CHANGING = re.compile(
     r"^(load|set|freeze|unfreeze|fuse|quantize|half|float|double|bfloat16|to|type|init|_init|reset|resize|tie|register|add"
     r"|apply|enable|disable|merge|unmerge|unload|prune|convert|prepare|replace|inject|patch|swap|insert|append|extend"
@@ -30,7 +32,9 @@ _CHANGING = re.compile(
 )
 """First words (or the in-place ending) of functions and methods that change what they are given."""
 _MODE = frozenset({"eval", "train"})
-_NEVER = frozenset({"requires_grad_and_", "train_model", "set_epoch", "set_description", "set_postfix", "zero_grad"})
+_NEVER = frozenset(
+    {"requires_grad_and_", "train_model", "set_epoch", "set_description", "set_postfix", "zero_grad"}
+)
 _KNOWN = re.compile(
     r"^(torch\.nn\.init\.|torch\.nn\.utils\.(prune|parametrize|parametrizations|fusion|stateless)\."
     r"|torch\.nn\.utils\.(weight_norm|spectral_norm|remove_\w+|vector_to_parameters)|safetensors\.torch\.load_model"
@@ -47,7 +51,9 @@ _GLOBAL = re.compile(
 class Changes(Touches):
     """The names whose object an atom changes, in one scope. `models` holds the names of models, to their class."""
 
-    def __init__(self, scope: Scope, knowledge: Knowledge, models: Mapping[str, str], library: FunctionChanges) -> None:
+    def __init__(
+        self, scope: Scope, knowledge: Knowledge, models: Mapping[str, str], library: FunctionChanges
+    ) -> None:
         self.scope = scope
         self.knowledge = knowledge
         self.models = models
@@ -145,7 +151,9 @@ class Changes(Touches):
         return found
 
     def _known_models(self) -> set[str]:
-        return {name for name in (*self.models, *self.aliases) if self._with_wholes([name]) & set(self.models)}
+        return {
+            name for name in (*self.models, *self.aliases) if self._with_wholes([name]) & set(self.models)
+        }
 
     def _method_changes(self, func: ast.Attribute, base: str, statement: bool, looped: bool) -> bool:
         method = func.attr
@@ -163,7 +171,9 @@ class Changes(Touches):
     def _own_method(self, func: ast.Attribute, base: str) -> bool | None:
         """Whether a method of a local class changes self; None if its source is not known."""
         class_name = self.models.get(base)
-        origin = self.knowledge.origin(class_name) if class_name and isinstance(func.value, ast.Name) else None
+        origin = (
+            self.knowledge.origin(class_name) if class_name and isinstance(func.value, ast.Name) else None
+        )
         if origin is None or origin[1] not in origin[0].classes:
             return None
         method = origin[0]._method(origin[1], func.attr, set())
@@ -197,7 +207,10 @@ class Changes(Touches):
 
 
 def _is_in_place(call: ast.Call) -> bool:
-    return any(k.arg == "inplace" and not (isinstance(k.value, ast.Constant) and not k.value.value) for k in call.keywords)
+    return any(
+        k.arg == "inplace" and not (isinstance(k.value, ast.Constant) and not k.value.value)
+        for k in call.keywords
+    )
 
 
 def _pairs(node: ast.stmt) -> list[tuple[ast.expr, ast.expr]]:
@@ -210,7 +223,9 @@ def _pairs(node: ast.stmt) -> list[tuple[ast.expr, ast.expr]]:
     elif isinstance(node, (ast.For, ast.AsyncFor)):
         pairs = [(node.target, node.iter)]
     elif isinstance(node, ast.Expr):
-        pairs = [(child.target, child.iter) for child in ast.walk(node) if isinstance(child, ast.comprehension)]
+        pairs = [
+            (child.target, child.iter) for child in ast.walk(node) if isinstance(child, ast.comprehension)
+        ]
     return [pair for target, value in pairs for pair in _unpacked(target, value)]
 
 
@@ -218,7 +233,9 @@ def _unpacked(target: ast.expr, value: ast.expr) -> list[tuple[ast.expr, ast.exp
     if not isinstance(target, (ast.Tuple, ast.List)):
         return [(target, value)]
     if isinstance(value, (ast.Tuple, ast.List)) and len(value.elts) == len(target.elts):
-        return [pair for one, other in zip(target.elts, value.elts, strict=True) for pair in _unpacked(one, other)]
+        return [
+            pair for one, other in zip(target.elts, value.elts, strict=True) for pair in _unpacked(one, other)
+        ]
     return [pair for element in target.elts for pair in _unpacked(element, value)]
 
 
@@ -241,7 +258,9 @@ class FunctionChanges:
         names = parameters(function.args)
         scope = scope_of([(node, 0) for node in function.body], function)
         touches = Changes(scope, knowledge, dict.fromkeys(names, ""), self)
-        changed = set().union(*(touches(atom) for atom in scope.atoms if not in_training_loop(atom, knowledge)), set())
+        changed = set().union(
+            *(touches(atom) for atom in scope.atoms if not in_training_loop(atom, knowledge)), set()
+        )
         return frozenset(changed & set(names))
 
     def globals_of(self, function: Function) -> set[str]:

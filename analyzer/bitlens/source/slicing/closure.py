@@ -15,8 +15,17 @@ from bitlens.source.slicing.effects import Definition, Effects, effects, paramet
 from bitlens.source.slicing.forbidden import called, in_training_loop, is_output, reason, trains
 from bitlens.source.slicing.scopes import LOOPS, Atom, Block, Scope, dominates, is_main_guard, scope_of
 
-_BUILTINS = frozenset(dir(builtins)) | {"__name__", "__file__", "__doc__", "__builtins__", "__class__", "__package__"}
-_NEUTRAL_CONTEXTS = re.compile(r"^(mlflow|wandb|tqdm|torch\.(profiler|autograd|inference_mode|no_grad|enable_grad)|contextlib\.redirect)\b")
+_BUILTINS = frozenset(dir(builtins)) | {
+    "__name__",
+    "__file__",
+    "__doc__",
+    "__builtins__",
+    "__class__",
+    "__package__",
+}
+_NEUTRAL_CONTEXTS = re.compile(
+    r"^(mlflow|wandb|tqdm|torch\.(profiler|autograd|inference_mode|no_grad|enable_grad)|contextlib\.redirect)\b"
+)
 _NOT_RUN = frozenset(
     """
     forward training_step validation_step test_step predict_step configure_optimizers train_dataloader val_dataloader
@@ -71,9 +80,13 @@ class Analysis:
 
     def _view(self, scope: Scope, body: list[ast.stmt], parent: View | None, offset: int) -> View:
         variables = self.models.variables(body, {})
-        return View(scope, Changes(scope, self.knowledge, variables, self.functions), variables, parent, offset)
+        return View(
+            scope, Changes(scope, self.knowledge, variables, self.functions), variables, parent, offset
+        )
 
-    def view(self, function: Function, offset: int, parent: View, class_node: ast.ClassDef | None = None) -> View:
+    def view(
+        self, function: Function, offset: int, parent: View, class_node: ast.ClassDef | None = None
+    ) -> View:
         """The scope of a function's body."""
         if function not in self._views:
             names = parameters(function.args)
@@ -110,7 +123,9 @@ class Kept:
 
     def copy(self) -> Kept:
         """An independent copy, to come back to."""
-        return Kept(set(self.atoms), set(self.neutral), set(self.masked), set(self.emptied), list(self.arguments))
+        return Kept(
+            set(self.atoms), set(self.neutral), set(self.masked), set(self.emptied), list(self.arguments)
+        )
 
 
 class Closure:
@@ -188,7 +203,10 @@ class Closure:
             return trains(node, self.knowledge) or reason(header, self.knowledge) is not None
         if isinstance(node, (ast.With, ast.AsyncWith)):
             names = [called(call, self.knowledge) or "" for call in header.effects.calls]
-            return any(_NEUTRAL_CONTEXTS.match(name) for name in names) or reason(header, self.knowledge) is not None
+            return (
+                any(_NEUTRAL_CONTEXTS.match(name) for name in names)
+                or reason(header, self.knowledge) is not None
+            )
         return False
 
     def need(self, name: str, view: View, index: int, blocks: tuple[Block, ...]) -> None:
@@ -216,7 +234,9 @@ class Closure:
         """Whether the atom stands in a training loop that does not hold the place of use too."""
         shared = {block.header for block in blocks}
         return any(
-            block.header not in shared and isinstance(block.header.node, LOOPS) and trains(block.header.node, self.knowledge)
+            block.header not in shared
+            and isinstance(block.header.node, LOOPS)
+            and trains(block.header.node, self.knowledge)
             for block in atom.blocks
         )
 
@@ -283,7 +303,9 @@ class Closure:
 
     def _keep_method(self, function: Function, view: View) -> None:
         unused = function.name in _NOT_RUN or self._is_trouble(view)
-        in_entry_class = view.class_node is not None and any(child in self.entries for child in view.class_node.body)
+        in_entry_class = view.class_node is not None and any(
+            child in self.entries for child in view.class_node.body
+        )
         if not unused and not (in_entry_class and function.name != "__init__"):
             self._keep_function(function, view)
         elif function.name == "forward" and not in_entry_class:
@@ -297,7 +319,10 @@ class Closure:
         read = effects(view.scope.node.body if view.scope.node else []).reads
         for atom in module.scope.atoms[: self.horizon]:
             if isinstance(atom.node, (ast.Import, ast.ImportFrom)) and atom.effects.binds & read:
-                names = [(self.knowledge.names.bindings.get(name) or ".").split(".")[0] for name in atom.effects.binds]
+                names = [
+                    (self.knowledge.names.bindings.get(name) or ".").split(".")[0]
+                    for name in atom.effects.binds
+                ]
                 if set(names) <= _SAFE_ROOTS:
                     self.keep(atom, module)
 
@@ -342,7 +367,9 @@ class Closure:
             if isinstance(atom.node, ast.Return) or _yields(atom):
                 results.append(atom)
             elif not in_training_loop(atom, self.knowledge) and not is_output(atom, self.knowledge):
-                binds_outside = any("." in name for name in atom.effects.binds) or isinstance(atom.node, ast.Global)
+                binds_outside = any("." in name for name in atom.effects.binds) or isinstance(
+                    atom.node, ast.Global
+                )
                 if binds_outside or view.touches(atom) & outer:
                     self.attempt(lambda atom=atom: self.keep(atom, view))  # type: ignore[misc]
         for atom in results:
@@ -353,7 +380,11 @@ class Closure:
         required one."""
         while True:
             used = self._used_attributes()
-            wanted = [(view, atom) for view, atom in self.kept.arguments if _destination(atom) in used or "**" in used]
+            wanted = [
+                (view, atom)
+                for view, atom in self.kept.arguments
+                if _destination(atom) in used or "**" in used
+            ]
             wanted = [(view, atom) for view, atom in wanted if atom not in self.kept.atoms]
             if not wanted:
                 return
@@ -405,7 +436,11 @@ def _yields(atom: Atom) -> bool:
 
 def _declares_argument(atom: Atom) -> bool:
     value = atom.node.value if isinstance(atom.node, ast.Expr) else None
-    return isinstance(value, ast.Call) and isinstance(value.func, ast.Attribute) and value.func.attr == "add_argument"
+    return (
+        isinstance(value, ast.Call)
+        and isinstance(value.func, ast.Attribute)
+        and value.func.attr == "add_argument"
+    )
 
 
 def _argument_call(atom: Atom) -> ast.Call:

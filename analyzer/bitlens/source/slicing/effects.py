@@ -75,7 +75,9 @@ def _binds_itself(node: ast.AST) -> Iterator[str]:
     elif isinstance(node, (ast.Import, ast.ImportFrom)):
         for alias in node.names:
             yield alias.asname or alias.name.split(".")[0]
-    elif (isinstance(node, ast.ExceptHandler) or isinstance(node, (ast.MatchAs, ast.MatchStar))) and node.name:
+    elif (
+        isinstance(node, ast.ExceptHandler) or isinstance(node, (ast.MatchAs, ast.MatchStar))
+    ) and node.name:
         yield node.name
     elif isinstance(node, ast.MatchMapping) and node.rest:
         yield node.rest

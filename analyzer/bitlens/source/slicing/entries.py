@@ -12,7 +12,9 @@ from bitlens.source.slicing.effects import effects, parameters
 from bitlens.source.slicing.forbidden import called
 from bitlens.source.slicing.scopes import Atom
 
-_RUNNERS = frozenset({"fire.Fire", "typer.run", "asyncio.run", "absl.app.run", "app.run", "tyro.cli", "plac.call"})
+_RUNNERS = frozenset(
+    {"fire.Fire", "typer.run", "asyncio.run", "absl.app.run", "app.run", "tyro.cli", "plac.call"}
+)
 
 
 @dataclass(eq=False)
@@ -95,7 +97,11 @@ def _is_call_of(call: ast.Call, view: View, caller: View) -> bool:
         return isinstance(call.func, ast.Name) and call.func.id == function.name
     if function.name == "__init__":
         return isinstance(call.func, ast.Name) and call.func.id == view.class_node.name
-    return isinstance(call.func, ast.Attribute) and call.func.attr == function.name and _is_own(call.func, view, caller)
+    return (
+        isinstance(call.func, ast.Attribute)
+        and call.func.attr == function.name
+        and _is_own(call.func, view, caller)
+    )
 
 
 def _is_own(func: ast.Attribute, view: View, caller: View) -> bool:
@@ -106,7 +112,9 @@ def _is_own(func: ast.Attribute, view: View, caller: View) -> bool:
         return True
     class_name = view.class_node.name if view.class_node else ""
     for atom in caller.scope.atoms:
-        if func.value.id in atom.effects.binds and any(_names(call, class_name) for call in atom.effects.calls):
+        if func.value.id in atom.effects.binds and any(
+            _names(call, class_name) for call in atom.effects.calls
+        ):
             return True
     return False
 
@@ -126,7 +134,9 @@ def wrapped_runner(view: View, analysis: Analysis) -> str | None:
     for atom in analysis.module.scope.atoms:
         for call in atom.effects.calls:
             starter = called(call, analysis.knowledge)
-            if starter in _RUNNERS and any(isinstance(a, ast.Name) and a.id == view.scope.node.name for a in call.args):
+            if starter in _RUNNERS and any(
+                isinstance(a, ast.Name) and a.id == view.scope.node.name for a in call.args
+            ):
                 return starter
     return None
 
@@ -174,7 +184,9 @@ def _given(entry: Entry) -> list[tuple[str, ast.expr]]:
     """Pairs of a parameter and what the call gives for it; `*` and `**` count as given to all."""
     assert entry.call is not None
     arguments = entry.function.args
-    names = [argument.arg for argument in (*arguments.posonlyargs, *arguments.args)][1 if entry.bound else 0 :]
+    names = [argument.arg for argument in (*arguments.posonlyargs, *arguments.args)][
+        1 if entry.bound else 0 :
+    ]
     pairs: list[tuple[str, ast.expr]] = []
     for position, value in enumerate(entry.call.args):
         starred = isinstance(value, ast.Starred)

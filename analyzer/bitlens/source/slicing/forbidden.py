@@ -18,8 +18,12 @@ _NETWORK = re.compile(
     r"|load_state_dict_from_url$|download_url_to_file$|^sklearn\.datasets\.fetch_|^tensorflow_datasets\."
     r"|^torchtext\.datasets\.|^torchaudio\.datasets\.|^keras\.datasets|^nltk\.download$"
 )
-_PROGRAMS = re.compile(r"^(subprocess|multiprocessing)\.|^os\.(system|popen|exec|fork|kill|spawn)|^get_ipython$")
-_PROCESS_GROUPS = re.compile(r"^torch\.distributed\.(init_process_group|get_rank|get_world_size|barrier)|^deepspeed\.")
+_PROGRAMS = re.compile(
+    r"^(subprocess|multiprocessing)\.|^os\.(system|popen|exec|fork|kill|spawn)|^get_ipython$"
+)
+_PROCESS_GROUPS = re.compile(
+    r"^torch\.distributed\.(init_process_group|get_rank|get_world_size|barrier)|^deepspeed\."
+)
 _WRITES = re.compile(
     r"^torch\.(save|onnx\.export|jit\.save|export\.save)$|^os\.(makedirs|mkdir|remove|rename|unlink|rmdir|removedirs|chmod)$"
     r"|^shutil\.|^pickle\.dump$|^json\.dump$|^yaml\.(safe_)?dump$|^joblib\.dump$|^numpy\.save|^safetensors\.torch\.save"
@@ -35,10 +39,14 @@ _SHOWS = re.compile(
     r"^(print|display|pprint\.|IPython\.display|rich\.print|logging\.|warnings\.|tqdm\.|torchinfo\.|torchsummary\.|time\.sleep|breakpoint$|pdb\.)"
     r"|^(exit|quit|sys\.exit|os\._exit|gc\.collect|torch\.cuda\.(empty_cache|synchronize|reset_\w+))$"
 )
-_LOGGING_NAMES = re.compile(r"^_?(logger|log|logging|writer|console|pbar|progress_bar|tb|run)$", re.IGNORECASE)
+_LOGGING_NAMES = re.compile(
+    r"^_?(logger|log|logging|writer|console|pbar|progress_bar|tb|run)$", re.IGNORECASE
+)
 _TRAINING_METHODS = frozenset({"backward", "manual_backward", "training_step"})
 _STEPPERS = re.compile(r"opt|sched|scaler|trainer|accelerator|engine", re.IGNORECASE)
-_FITTING_METHODS = frozenset("fit fit_generator train_model learn finetune optimize evaluate predict validate test".split())
+_FITTING_METHODS = frozenset(
+    "fit fit_generator train_model learn finetune optimize evaluate predict validate test".split()
+)
 
 
 def called(call: ast.Call, knowledge: Knowledge) -> str | None:
@@ -73,7 +81,9 @@ def training_names(knowledge: Knowledge) -> frozenset[str]:
         functions = dict(knowledge.functions)
         for owner in knowledge.classes.values():
             for child in owner.body:
-                if isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef)) and not child.name.startswith("__"):
+                if isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef)) and not child.name.startswith(
+                    "__"
+                ):
                     functions.setdefault(child.name, child)
         knowledge.training = _training_names(functions)
     return knowledge.training
@@ -95,7 +105,9 @@ def _training_names(functions: Mapping[str, Function]) -> frozenset[str]:
         found |= more
 
 
-_COMMON_METHODS = frozenset("train eval forward step update run to apply get items build __init__ main".split())
+_COMMON_METHODS = frozenset(
+    "train eval forward step update run to apply get items build __init__ main".split()
+)
 """Names that other objects' methods have too: a call of one says nothing about the file's own."""
 
 
@@ -109,7 +121,9 @@ def _trains_directly(node: ast.AST, knowledge: Knowledge) -> bool:
     for child in ast.iter_child_nodes(node):
         if isinstance(child, (*LOOPS, *Definition)):
             continue
-        if (isinstance(child, ast.Call) and is_training_call(child, knowledge)) or _trains_directly(child, knowledge):
+        if (isinstance(child, ast.Call) and is_training_call(child, knowledge)) or _trains_directly(
+            child, knowledge
+        ):
             return True
     return False
 
@@ -172,8 +186,16 @@ def _is_false(node: ast.expr) -> bool:
 def _opens_for_writing(call: ast.Call, name: str) -> bool:
     if name not in {"open", "io.open", "gzip.open"}:
         return False
-    mode = call.args[1] if len(call.args) > 1 else next((k.value for k in call.keywords if k.arg == "mode"), None)
-    return isinstance(mode, ast.Constant) and isinstance(mode.value, str) and any(c in mode.value for c in "wax+")
+    mode = (
+        call.args[1]
+        if len(call.args) > 1
+        else next((k.value for k in call.keywords if k.arg == "mode"), None)
+    )
+    return (
+        isinstance(mode, ast.Constant)
+        and isinstance(mode.value, str)
+        and any(c in mode.value for c in "wax+")
+    )
 
 
 def is_output(atom: Atom, knowledge: Knowledge) -> bool:

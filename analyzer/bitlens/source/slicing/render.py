@@ -179,7 +179,12 @@ class Renderer:
         if isinstance(node, ast.stmt) and branches(node):
             return
         for child in ast.walk(node):
-            if isinstance(child, ast.Call) and isinstance(child.func, ast.Attribute) and not child.args and not child.keywords:
+            if (
+                isinstance(child, ast.Call)
+                and isinstance(child.func, ast.Attribute)
+                and not child.args
+                and not child.keywords
+            ):
                 given = _COMMAND_LINES.get(child.func.attr)
                 if given is not None:
                     line, column = span(child, offset)[1]

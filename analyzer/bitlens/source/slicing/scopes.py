@@ -66,7 +66,9 @@ class Scope:
                 break
         for block in blocks:  # in a loop, what stands below may have run in the turn before
             loop = block.header
-            if isinstance(loop.node, LOOPS) and not (killer is not None and (killer is loop or killer.inside(loop))):
+            if isinstance(loop.node, LOOPS) and not (
+                killer is not None and (killer is loop or killer.inside(loop))
+            ):
                 for atom in self.atoms[index:]:
                     if atom.inside(loop) and (name in atom.effects.binds or name in touches(atom)):
                         yield atom
@@ -94,7 +96,11 @@ def _kills(atom: Atom, name: str) -> bool:
 
 def _solid(blocks: Iterable[Block]) -> list[Block]:
     """Blocks that may be left out at run time; a `with` body and the main guard always run."""
-    return [block for block in blocks if not isinstance(block.header.node, _WITH) and not is_main_guard(block.header.node)]
+    return [
+        block
+        for block in blocks
+        if not isinstance(block.header.node, _WITH) and not is_main_guard(block.header.node)
+    ]
 
 
 def dominates(atom: Atom, blocks: tuple[Block, ...]) -> bool:
@@ -119,7 +125,11 @@ def exclusive(first: tuple[Block, ...], second: tuple[Block, ...]) -> bool:
 
 def is_main_guard(node: ast.AST) -> bool:
     """`if __name__ == "__main__":`, either way around."""
-    if not isinstance(node, ast.If) or not isinstance(node.test, ast.Compare) or len(node.test.comparators) != 1:
+    if (
+        not isinstance(node, ast.If)
+        or not isinstance(node.test, ast.Compare)
+        or len(node.test.comparators) != 1
+    ):
         return False
     sides = [node.test.left, node.test.comparators[0]]
     names = [side.id for side in sides if isinstance(side, ast.Name)]
@@ -150,7 +160,11 @@ def _header(node: ast.stmt) -> list[ast.AST]:
     if isinstance(node, _WITH):
         return list(node.items)
     if isinstance(node, ast.Match):
-        return [node.subject, *(case.pattern for case in node.cases), *(case.guard for case in node.cases if case.guard)]
+        return [
+            node.subject,
+            *(case.pattern for case in node.cases),
+            *(case.guard for case in node.cases if case.guard),
+        ]
     if isinstance(node, _TRY):
         return [handler.type for handler in node.handlers if handler.type is not None]
     return [node]
