@@ -113,14 +113,7 @@ def _run(worker: Worker, job: Job, on_event: Callable[[Progress], None] | None) 
 
 
 def _jobs(target: str, options: Options) -> tuple[list[Job], list[Problem]]:
-    base = Job(
-        kind="program",
-        schemes=options.schemes,
-        device=options.device,
-        allow_network=options.allow_network,
-        memory_limit=_memory_limit(options),
-        config=str(Path(options.config).absolute()) if options.config else None,
-    )
+    base = _base_job(options)
     path = Path(target)
     if path.is_file() and path.suffix in (".py", ".ipynb"):
         return _program_jobs([path], options, base)
@@ -131,6 +124,17 @@ def _jobs(target: str, options: Options) -> tuple[list[Job], list[Problem]]:
     if _HUB_ID.fullmatch(target):
         return [replace(base, kind="checkpoint", file=target, name=target)], []
     raise BitlensError(Problem("no-such-file", "there is no such file, folder or cached hub id", file=target))
+
+
+def _base_job(options: Options) -> Job:
+    return Job(
+        kind="program",
+        schemes=options.schemes,
+        device=options.device,
+        allow_network=options.allow_network,
+        memory_limit=_memory_limit(options),
+        config=str(Path(options.config).absolute()) if options.config else None,
+    )
 
 
 def _is_checkpoint(folder: Path) -> bool:
@@ -157,9 +161,28 @@ def _job(base: Job, piece: Slice) -> Job:
         text=piece.text,
         target=piece.target,
         name=piece.name,
-        line=piece.line,
+        line=piece.expression_line,
     )
 
 
 def _memory_limit(options: Options) -> int:
     return memory.default_limit() if options.memory_limit is None else options.memory_limit
+
+
+def worker_for(options: Options) -> Worker:
+    """A worker that is started with its first job; close it. Raises BitlensError for a wrong interpreter."""
+    return Worker(interpreters.choose(options.python).path, options.time_limit)
+
+
+def measure_slice(
+    piece: Slice, options: Options, worker: Worker, on_change: Callable[[Collector], None]
+) -> Collector:
+    """Build and measure one model; `on_change` is called for each event, with all that arrived so far.
+
+    Runs the user's code. Whatever becomes of the worker is a problem in the result, never an exception.
+    """
+    collector = Collector()
+    for event in worker.run(_job(_base_job(options), piece)):
+        collector.take(event)
+        on_change(collector)
+    return collector

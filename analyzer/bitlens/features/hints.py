@@ -1,0 +1,132 @@
+"""What stands at the end of a line: the bits, bytes and weight errors of what the line constructs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from bitlens.analysis import Analysis, Entry, Placed
+from bitlens.features.labels import dtype, fitted, outcome, scheme, short_size
+from bitlens.measurement import SchemeResult
+from bitlens.quantities import count, parse_size
+from bitlens.settings import Hints
+
+Kind = Literal["layer", "composite", "model"]
+STATIC = "static"
+"""The word that marks a number that was derived from the source; a measured one carries none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A part of a label with what it is about: `memory`, or a scheme's id."""
+
+    text: str
+    topic: str
+
+
+@dataclass(frozen=True, slots=True)
+class Hint:
+    """One hint, at the end of `line` (from 1)."""
+
+    line: int
+    kind: Kind
+    pieces: tuple[Piece, ...]
+
+    @property
+    def label(self) -> str:
+        """The whole text."""
+        return "".join(piece.text for piece in self.pieces)
+
+
+def hints(analysis: Analysis) -> tuple[Hint, ...]:
+    """All hints of a file, by line."""
+    if analysis.settings.hints.preset == "off":
+        return ()
+    return tuple(sorted(_all(analysis), key=lambda hint: hint.line))
+
+
+def _all(analysis: Analysis) -> Iterator[Hint]:
+    wanted = analysis.settings.hints
+    least = parse_size(wanted.minimum_size or "0")
+    for line, placed in analysis.models.items():
+        if wanted.models and (wanted.static or placed[0].numbers.origin == "measured"):
+            yield Hint(line, "model", _model(placed, wanted))
+    for line, entries in analysis.lines.items():
+        shown = line not in analysis.models and _is_wanted(entries, wanted, least)
+        if shown:
+            yield Hint(line, "layer" if entries[0].numbers.own else "composite", _line(entries, wanted))
+
+
+def _is_wanted(entries: Sequence[Entry], wanted: Hints, least: int) -> bool:
+    first = entries[0]
+    if not first.numbers.layers or not (wanted.static or first.measured):
+        return False
+    if not (wanted.layers if first.numbers.own else wanted.composites):
+        return False
+    sizes = [_bytes(entry) for entry in entries]
+    return any(size is not None and size >= max(least, 1) for size in sizes)
+
+
+def _bytes(entry: Entry) -> int | None:
+    return None if entry.numbers.bytes is None else entry.numbers.bytes + entry.numbers.buffer_bytes
+
+
+def _line(entries: Sequence[Entry], wanted: Hints) -> tuple[Piece, ...]:
+    first = entries[0]
+    if not first.measured:
+        return _static(entries)
+    times = [f"×{len(first.numbers.paths)}"] if len(first.numbers.paths) > 1 else []
+    memory = [*times, dtype(first.numbers.dtype), short_size(_bytes(first))]
+    return _pieces(memory, _items(first.numbers.schemes, wanted), wanted)
+
+
+def _static(entries: Sequence[Entry]) -> tuple[Piece, ...]:
+    """Exact where all roots agree, else the range that they span."""
+    sizes = sorted(size for entry in entries if (size := _bytes(entry)) is not None)
+    elements = sorted({e.numbers.parameters for e in entries if e.numbers.parameters is not None})
+    times = {len(entry.numbers.paths) for entry in entries}
+    words = [STATIC, *([f"×{max(times)}"] if times != {1} and len(times) == 1 else [])]
+    words += [_span([count(n) for n in elements]), _span([short_size(size) for size in sizes])]
+    text = " ".join(words)
+    return (Piece(text if len(text) <= 34 else " ".join([*words[:-2], words[-1]])[:34], "memory"),)
+
+
+def _span(texts: Sequence[str]) -> str:
+    """The first and last text, `1.2–4.7 MB`; one text where they read the same."""
+    low, high = texts[0], texts[-1]
+    if low == high:
+        return low
+    number, _, unit = low.partition(" ")
+    return f"{number if unit and high.endswith(' ' + unit) else low}–{high}"
+
+
+def _items(known: Mapping[str, SchemeResult], wanted: Hints) -> list[tuple[str, str]]:
+    return [(f"{scheme(id)} {outcome(known[id])}", id) for id in wanted.schemes[:2] if id in known]
+
+
+def _pieces(memory: Sequence[str], items: Sequence[tuple[str, str]], wanted: Hints) -> tuple[Piece, ...]:
+    if wanted.preset == "size":
+        memory, items = memory[-1:], []
+    elif wanted.preset == "compact":
+        memory, items = [*memory[:-2], memory[-1]], items[-1:]
+    texts = fitted([word for word in memory if word], [text for text, _ in items])
+    topics = ["memory", *(id for _, id in items)]
+    return tuple(Piece(text, topic) for text, topic in zip(texts, topics, strict=False))
+
+
+def _model(placed: Sequence[Placed], wanted: Hints) -> tuple[Piece, ...]:
+    model = placed[0].numbers.model
+    total = short_size(model.bytes + model.buffer_bytes)
+    names = list(model.dtypes)
+    kind = "" if not names else dtype(names[0]) if len(names) == 1 else "mixed"
+    words = [count(model.parameters), kind, total]
+    if placed[0].numbers.origin == "static":
+        return (Piece(" ".join(word for word in (STATIC, *words) if word)[:34], "memory"),)
+    unit = total.partition(" ")[2]
+    items = [
+        (f"{scheme(id)} {short_size(model.schemes[id].bytes).removesuffix(' ' + unit)}", id)
+        for id in wanted.schemes[:2]
+        if id in model.schemes
+    ]
+    return _pieces(words, items, wanted)

@@ -1,0 +1,82 @@
+"""Numbers in the few characters that a hint has: at most three significant digits and 34 characters."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from bitlens.measurement import SchemeResult
+from bitlens.quantities import size
+
+WIDEST = 34
+"""Characters of the longest label; an editor gives all hints of a line together about 43."""
+
+_SHORT = {
+    "float64": "fp64",
+    "float32": "fp32",
+    "float16": "fp16",
+    "bfloat16": "bf16",
+    "complex64": "c64",
+    "float8_e4m3fn": "fp8",
+    "float8_e5m2": "fp8e5",
+}
+
+
+def dtype(name: str | None) -> str:
+    """torch's name of a dtype as people say it: `fp32`, `bf16`; other names stay, cut to ten characters."""
+    return "" if name is None else _SHORT.get(name, name)[:10]
+
+
+def scheme(id: str) -> str:
+    """What a scheme is called in a label: `int8` for `quanto.qint8`, `bf16` for the cast to bfloat16."""
+    last = id.rsplit(".", 1)[-1] if not id.startswith(("int8.", "int4.")) else id.split(".", 1)[0]
+    return _SHORT.get(last, last.removeprefix("q"))[:6]
+
+
+def share(value: float | None) -> str:
+    """A relative error in at most four characters: `.06%`, `.6%`, `9.9%`, `12%`; `–` where there is none."""
+    if value is None:
+        return "–"
+    percent = value * 100
+    if percent == 0:
+        return "0%"
+    if percent < 0.005:
+        return "<.01%"
+    for below, digits in ((0.095, 2), (0.95, 1), (9.95, 1)):
+        if percent < below:
+            return f"{percent:.{digits}f}%".removeprefix("0")
+    return f"{percent:.0f}%" if percent < 999 else ">999%"
+
+
+def short_size(amount: int | None) -> str:
+    """Bytes in at most six characters, two significant digits below 100: `2.4 MB`, `23 MB`, `234 MB`."""
+    if amount is None:
+        return "?"
+    text = size(amount)
+    number, unit = text.split(" ")
+    if len(number) > 3:  # 2.36 to 2.4, 23.6 to 24
+        value = float(number)
+        number = f"{value:.1f}" if value < 9.95 else f"{value:.0f}"
+    return f"{number} {unit}"
+
+
+def outcome(result: SchemeResult | None) -> str:
+    """What a scheme does to a layer: its error, `same` where the layer is left alone, `?` where nothing is
+    known.
+    """
+    if result is None:
+        return "?"
+    return share(result.relative_error) if result.converted else "same"
+
+
+def fitted(head: Sequence[str], tail: Sequence[str]) -> tuple[str, ...]:
+    """`head` words and `tail` items as the pieces of one label; what does not fit is written narrower, then
+    dropped.
+
+    The words of `head` end with the dtype and the size; the dtype goes before an item does.
+    """
+    narrow = [*head[:-2], head[-1]] if len(head) > 1 else head
+    for words, separator in ((head, " · "), (head, "·"), (narrow, "·")):
+        pieces = (" ".join(words), *(separator + item for item in tail))
+        if len("".join(pieces)) <= WIDEST:
+            return pieces
+    return fitted(head, tail[:-1]) if tail else (" ".join(head)[:WIDEST],)

@@ -1,0 +1,86 @@
+"""Commands, by their names in the editor. Only `bitlens.measure` runs anything, and only where the user
+trusts it.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from bitlens.analysis import Placed
+from bitlens.features import model_tree
+from lsprotocol import types
+
+from bitlens_server.server import Server
+
+
+async def measure(server: Server, *arguments: Any) -> dict[str, Any]:
+    """`bitlens.measure [uri] [model]`: measure a program's models, or one of them."""
+    program = _program(server, arguments)
+    if program is None:
+        return _refused(server, "open a Python file or a notebook to measure its models")
+    model = arguments[1] if len(arguments) > 1 and isinstance(arguments[1], str) else None
+    problem = server.measurements.start(program, model)
+    return {"started": True} if problem is None else _refused(server, problem.message)
+
+
+async def cancel(server: Server, *arguments: Any) -> dict[str, Any]:
+    """`bitlens.cancel [uri]`: end a measurement, or all."""
+    program = _program(server, arguments) if arguments else None
+    return {"cancelled": server.measurements.cancel(program)}
+
+
+async def open_model_tree(server: Server, *arguments: Any) -> dict[str, Any] | None:
+    """`bitlens.modelTree [uri] [model]`: the tree as text and data; shown as a document where the client
+    can.
+    """
+    program = _program(server, arguments)
+    if program is None:
+        return None
+    current = await server.analyses.current(program)
+    name = arguments[1] if len(arguments) > 1 else None
+    placed = _chosen(current.analysis.placed, name)
+    if placed is None:
+        return _refused(server, "nothing is known of this model yet; measure it first")
+    text = model_tree.as_text(placed)
+    if server.client.show_document and not server.client.shows_tree:
+        _show(server, placed.numbers.model.name, text)
+    return {"text": text, "tree": model_tree.as_data(placed)}
+
+
+async def toggle_hints(server: Server, *arguments: Any) -> dict[str, Any]:
+    """`bitlens.toggleHints`: hints off and on again."""
+    wanted = server.settings.toggle()
+    for program in server.session.programs():
+        server.news(program)
+    return {"preset": wanted}
+
+
+async def debug_information(server: Server, *arguments: Any) -> dict[str, Any]:
+    """`bitlens.debugInformation`: what a bug report needs."""
+    return server.debug_information()
+
+
+def _program(server: Server, arguments: tuple[Any, ...]) -> str | None:
+    if arguments and isinstance(arguments[0], str):
+        return server.session.program(arguments[0])
+    programs = list(server.session.programs())
+    return programs[0] if len(programs) == 1 else None
+
+
+def _refused(server: Server, message: str) -> dict[str, Any]:
+    server.tell(message, types.MessageType.Warning)
+    return {"started": False, "message": message}
+
+
+def _chosen(placed: tuple[Placed, ...], name: object) -> Placed | None:
+    named = [one for one in placed if one.numbers.model.name == name]
+    return next(iter([*named, *placed]), None) if name is None else next(iter(named), None)
+
+
+def _show(server: Server, name: str, text: str) -> None:
+    folder = Path(tempfile.mkdtemp(prefix="bitlens-"))
+    file = folder / f"{''.join(c if c.isalnum() else '-' for c in name)[:60]}.txt"
+    file.write_text(text, encoding="utf-8")
+    server.ask(types.WINDOW_SHOW_DOCUMENT, types.ShowDocumentParams(file.as_uri(), take_focus=True))

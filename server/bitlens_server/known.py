@@ -1,0 +1,158 @@
+"""The numbers that are known of models, and the lines of open files to which they are tied.
+
+A number is tied to the identity of a line, so it moves with the line while people type.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+
+from bitlens.analysis import Placed
+from bitlens.numbers import Numbers
+from bitlens.problems import Problem
+
+from bitlens_server.snapshot import Snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class Tied:
+    """Numbers, and for each of their lines in one open program, the line's id."""
+
+    numbers: Numbers
+    file: str
+    """The program's file as the numbers name it."""
+    ids: Mapping[int, int]
+    stale: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What is known of one model of a program."""
+
+    program: str
+    name: str
+    numbers: Numbers
+    stale: bool = False
+
+
+class Known:
+    """Filled by the event loop and by threads, read by the thread that makes analyses."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._static: dict[str, tuple[Tied, ...]] = {}
+        self._measured: dict[tuple[str, str], Measured] = {}
+        self._tied: dict[tuple[str, str, str], Tied] = {}
+        self._problems: dict[str, tuple[Problem, ...]] = {}
+
+    def placed(self, program: str, snapshot: Snapshot) -> tuple[Placed, ...]:
+        """Everything known of a program, on its lines of now; measured first, the newest first."""
+        with self._lock:
+            measured = [tied for key, tied in self._tied.items() if key[0] == program]
+            tied = [*reversed(measured), *self._static.get(program, ())]
+        if not tied:
+            return ()
+        lines = {id: number for number, id in enumerate(snapshot.ids, 1)}
+        return tuple(_place(one, lines) for one in tied)
+
+    def problems(self, program: str) -> tuple[Problem, ...]:
+        """What went wrong when the program's models were last measured."""
+        return self._problems.get(program, ())
+
+    def complain(self, program: str, problems: Iterable[Problem]) -> None:
+        """Keep what went wrong, until the next measurement."""
+        self._problems[program] = tuple(problems)
+
+    def set_static(self, program: str, snapshot: Snapshot, numbers: Iterable[Numbers]) -> None:
+        """What the source alone says of a program's models."""
+        tied = tuple(_tie(one, str(snapshot.path.absolute()), snapshot.ids) for one in numbers)
+        with self._lock:
+            self._static[program] = tied
+
+    def set_measured(
+        self,
+        program: str,
+        name: str,
+        numbers: Numbers,
+        snapshot: Snapshot,
+        others: Iterable[tuple[str, Snapshot]],
+    ) -> set[str]:
+        """New numbers of one model; `others` are open programs that may hold library lines of it. Those
+        changed.
+        """
+        changed = {program}
+        with self._lock:
+            self._measured[program, name] = Measured(program, name, numbers)
+            self._set(program, program, name, _tie(numbers, str(snapshot.path.absolute()), snapshot.ids))
+            for other, theirs in others:
+                tied = _tie_library(numbers, theirs)
+                if other != program and tied is not None:
+                    self._set(other, program, name, tied)
+                    changed.add(other)
+        return changed
+
+    def opened(self, program: str, snapshot: Snapshot) -> None:
+        """A program was opened: tie what is known of models that it constructs parts of."""
+        with self._lock:
+            for measured in self._measured.values():
+                tied = _tie_library(measured.numbers, snapshot)
+                if tied is not None and measured.program != program:
+                    self._set(program, measured.program, measured.name, replace(tied, stale=measured.stale))
+
+    def set_stale(self, program: str, fresh: frozenset[str]) -> set[str]:
+        """Mark models whose slice is no longer as measured; the programs whose answers changed."""
+        changed = set()
+        with self._lock:
+            for key, tied in list(self._tied.items()):
+                stale = key[2] not in fresh
+                if key[1] == program and tied.stale != stale:
+                    self._tied[key] = replace(tied, stale=stale)
+                    changed.add(key[0])
+            for name, measured in self.measured_of(program):
+                self._measured[program, name] = replace(measured, stale=name not in fresh)
+        return changed
+
+    def measured_of(self, program: str) -> list[tuple[str, Measured]]:
+        """The measured models of a program, by their names."""
+        return [(name, measured) for (owner, name), measured in self._measured.items() if owner == program]
+
+    def measured(self) -> Iterator[Measured]:
+        """Every measured model, the newest last."""
+        return iter(list(self._measured.values()))
+
+    def closed(self, program: str) -> None:
+        """Lines of a closed program have no identity any more; its measured models stay known."""
+        with self._lock:
+            self._static.pop(program, None)
+            self._tied = {key: tied for key, tied in self._tied.items() if key[0] != program}
+        self._problems.pop(program, None)
+
+    def _set(self, program: str, owner: str, name: str, tied: Tied) -> None:
+        self._tied.pop((program, owner, name), None)  # the newest stands last
+        self._tied[program, owner, name] = tied
+
+
+def _place(tied: Tied, lines: Mapping[int, int]) -> Placed:
+    here = {line: lines[id] for line, id in tied.ids.items() if id in lines}
+    return Placed(tied.numbers, tied.file, here, tied.stale)
+
+
+def _tie(numbers: Numbers, file: str, ids: tuple[int, ...]) -> Tied:
+    lines = set(numbers.by_line(file))
+    if numbers.model.file == file and numbers.model.line is not None:
+        lines.add(numbers.model.line)
+    return Tied(numbers, file, {line: ids[line - 1] for line in lines if 1 <= line <= len(ids)})
+
+
+def _tie_library(numbers: Numbers, snapshot: Snapshot) -> Tied | None:
+    """Numbers tied to a file that constructs parts of the model, by the text that is on disk; None if it
+    does not.
+    """
+    here = os.path.realpath(snapshot.path)
+    for file in numbers.files:
+        if os.path.basename(file) == snapshot.path.name and os.path.realpath(file) == here:
+            return _tie(numbers, file, snapshot.saved_ids)
+    return None

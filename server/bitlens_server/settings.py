@@ -1,0 +1,82 @@
+"""Settings from the editor and from `[tool.bitlens]`, resolved for each file and live on change.
+
+The editor's values win; a value that the editor leaves out (or sends as null) is the project's, then the
+default.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from bitlens.settings import Settings, resolve
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib  # type: ignore[import-not-found, unused-ignore]
+
+PROJECT = "pyproject.toml"
+
+
+class SettingsStore:
+    """What the editor sent for each workspace folder, and the projects' files."""
+
+    def __init__(self) -> None:
+        self._client: dict[Path | None, Mapping[str, Any]] = {}
+        self._overrides: dict[str, Any] = {}
+        self._resolved: dict[Path, tuple[Settings, tuple[str, ...]]] = {}
+
+    def set_client(self, folder: Path | None, values: object) -> None:
+        """What the editor says for a folder, or for everything outside of folders."""
+        self._client[folder] = values if isinstance(values, Mapping) else {}
+        self.forget()
+
+    def toggle(self) -> str:
+        """Switch hints off, or back to what the settings say; the preset that holds now, empty for the
+        settings'.
+        """
+        self._overrides = {} if self._overrides else {"hints": {"preset": "off"}}
+        self.forget()
+        return "off" if self._overrides else ""
+
+    def forget(self) -> None:
+        """A project's file may have changed."""
+        self._resolved.clear()
+
+    def of(self, path: Path) -> Settings:
+        """The settings for a file."""
+        return self._of(path.absolute().parent)[0]
+
+    def complaints(self, path: Path) -> tuple[str, ...]:
+        """What is wrong in the settings for a file."""
+        return self._of(path.absolute().parent)[1]
+
+    def _of(self, folder: Path) -> tuple[Settings, tuple[str, ...]]:
+        if folder not in self._resolved:
+            name, project = _project(folder)
+            client = self._client_values(folder)
+            self._resolved[folder] = resolve(
+                (name, project, False), ("editor", client, True), ("command", self._overrides, True)
+            )
+        return self._resolved[folder]
+
+    def _client_values(self, folder: Path) -> Mapping[str, Any]:
+        inside = [known for known in self._client if known is not None and folder.is_relative_to(known)]
+        nearest = max(inside, key=lambda known: len(known.parts), default=None)
+        return self._client.get(nearest, {})
+
+
+def _project(folder: Path) -> tuple[str, Mapping[str, Any]]:
+    """The nearest `[tool.bitlens]` above a folder. A file that cannot be read counts as empty."""
+    for candidate in (folder, *folder.parents):
+        file = candidate / PROJECT
+        try:
+            tool = tomllib.loads(file.read_text(encoding="utf-8")).get("tool", {})
+        except (OSError, ValueError):
+            continue
+        if isinstance(tool, Mapping) and isinstance(tool.get("bitlens"), Mapping):
+            return str(file), tool["bitlens"]
+    return PROJECT, {}

@@ -1,0 +1,80 @@
+"""The state of one file or notebook after one edit, frozen: what every feature's answer is made from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from bitlens.source.notebook import blank_magics
+
+from bitlens_server.documents import Notebook, TextDocument
+from bitlens_server.positions import BOM, without_end
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """The lines of a program that stand in one document of the editor: all of a file, or one cell."""
+
+    uri: str
+    version: int
+    first: int
+    """Line of the program (from 0) with which the document starts."""
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """One program as the editor has it."""
+
+    uri: str
+    path: Path
+    version: int
+    """Counts every change of the program, in whichever cell."""
+    raw: tuple[str, ...]
+    """Every line without its end, as the client counts its columns."""
+    ids: tuple[int, ...]
+    saved_ids: tuple[int, ...]
+    parts: tuple[Part, ...]
+    is_notebook: bool
+
+    @property
+    def text(self) -> str:
+        """The program: line ends of `\\n`, no byte order mark; in a notebook, magics emptied."""
+        if self.is_notebook:
+            return "\n".join(self._cell(part) for part in self.parts) + "\n"
+        return "\n".join(self.raw).removeprefix(BOM)
+
+    def _cell(self, part: Part) -> str:
+        return blank_magics("\n".join(self.raw[part.first : part.first + part.count]))
+
+    def part(self, uri: str) -> Part | None:
+        """The part that stands in a document; None if it is no part of this program."""
+        return next((part for part in self.parts if part.uri == uri), None)
+
+    def locate(self, line: int) -> tuple[Part, int] | None:
+        """The document in which a line (from 0) of the program stands, and the line in it; None past the
+        end.
+        """
+        for part in self.parts:
+            if part.first <= line < part.first + part.count:
+                return part, line - part.first
+        return None
+
+
+def of_file(document: TextDocument, path: Path, version: int) -> Snapshot:
+    """The snapshot of an open file."""
+    raw = tuple(map(without_end, document.lines))
+    part = Part(document.uri, document.version, 0, len(raw))
+    return Snapshot(document.uri, path, version, raw, tuple(document.ids), document.saved_ids, (part,), False)
+
+
+def of_notebook(notebook: Notebook, path: Path, version: int) -> Snapshot:
+    """The snapshot of an open notebook: its code cells as one program, in order."""
+    raw: list[str] = []
+    ids: list[int] = []
+    parts: list[Part] = []
+    for cell in notebook.code():
+        parts.append(Part(cell.uri, cell.version, len(raw), len(cell.lines)))
+        raw += map(without_end, cell.lines)
+        ids += cell.ids
+    return Snapshot(notebook.uri, path, version, tuple(raw), tuple(ids), tuple(ids), tuple(parts), True)
