@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import importlib.metadata
+import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import pytest
 import torch
 import transformers
 from bitlens.backends import LayerFacts, TensorFacts
+from bitlens.worker.measure import Measurer
+from schemes.weights import stored_bytes
 from torch import nn
 
 
@@ -100,3 +104,31 @@ def _facts(path: str, name: str, kind: str, tensor: torch.Tensor, owners: dict[i
     return TensorFacts(
         name, kind, tuple(tensor.shape), dtype, size, tensor.requires_grad, owner if owner != full else None
     )
+
+
+def compare(before: nn.Module, after: nn.Module, scheme_id: str) -> None:
+    """Our bytes and error, with values and from shapes alone, against a model that the library converted."""
+    measurer, shapes = Measurer([scheme_id]), Measurer([scheme_id])
+    results = [measurer.layer(facts, tensors)[scheme_id] for facts, tensors in layers(before)]
+    for facts, _ in layers(before):
+        shapes.layer(facts, None)
+    total = measurer.totals()[scheme_id]
+    assert total["bytes"] == sum(stored_bytes(p.data) for p in after.parameters())
+    assert total["buffer_bytes"] == sum(stored_bytes(b) for b in after.buffers())
+    assert total["bytes"] == sum(layer["bytes"] for layer in results) == shapes.totals()[scheme_id]["bytes"]
+    assert shapes.totals()[scheme_id]["relative_error"] is None
+    if any(layer["converted"] for layer in results):
+        assert total["relative_error"] == pytest.approx(weight_error(before, after), rel=1e-5)
+    else:
+        assert total["relative_error"] is None
+
+
+def weight_error(before: nn.Module, after: nn.Module) -> float:
+    """The error over the weights that became tensor subclasses, in float64."""
+    error = norm = 0.0
+    for name, parameter in after.named_parameters(remove_duplicate=False):
+        if hasattr(parameter.data, "__tensor_flatten__"):
+            weight = before.get_parameter(name).detach().double()
+            error += float((parameter.data.dequantize().double() - weight).square().sum())
+            norm += float(weight.square().sum())
+    return math.sqrt(error / norm)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import copy
-import math
 
 import pytest
 import torch
 from backends import models
+from backends.models import compare
 from bitlens.worker.measure import Measurer
 from schemes.quanto_unpacking import unpacking_without_compiler  # noqa: F401
-from schemes.weights import stored_bytes
 from torch import nn
 
 quanto = pytest.importorskip("optimum.quanto")
@@ -24,29 +23,8 @@ def converted(model: nn.Module, scheme_id: str) -> nn.Module:
     return model
 
 
-def weight_error(before: nn.Module, after: nn.Module) -> float:
-    """The error over the weights that the library converted, in float64."""
-    error = norm = 0.0
-    for path, module in after.named_modules():
-        if isinstance(module, quanto.nn.QModuleMixin):
-            weight = before.get_submodule(path).weight.detach().double()
-            error += float((module.weight.dequantize().detach().double() - weight).square().sum())
-            norm += float(weight.square().sum())
-    return math.sqrt(error / norm)
-
-
 def check(model: nn.Module, scheme_id: str) -> None:
-    after = converted(model, scheme_id)
-    measurer, shapes = Measurer([scheme_id]), Measurer([scheme_id])
-    layers = [measurer.layer(facts, tensors)[scheme_id] for facts, tensors in models.layers(model)]
-    for facts, _ in models.layers(model):
-        shapes.layer(facts, None)
-    total = measurer.totals()[scheme_id]
-    assert total["bytes"] == sum(stored_bytes(p.data) for p in after.parameters())
-    assert total["buffer_bytes"] == sum(stored_bytes(b) for b in after.buffers())
-    assert total["relative_error"] == pytest.approx(weight_error(model, after), rel=1e-5)
-    assert total["bytes"] == sum(layer["bytes"] for layer in layers) == shapes.totals()[scheme_id]["bytes"]
-    assert shapes.totals()[scheme_id]["relative_error"] is None
+    compare(model, converted(model, scheme_id), scheme_id)
 
 
 @pytest.mark.parametrize("scheme_id", ["quanto.qint8", "quanto.qint4"])

@@ -23,9 +23,15 @@ class TextbookBackend:
         """Output channels are the first axis, or the second in transposed convolutions and GPT-2's Conv1D."""
         axis = 1 if layer.is_a(*_CHANNELS_SECOND) else 0
         matrices = [t for t in layer.tensors if t.kind == "parameter" and len(t.shape) >= 2]
-        floating = {t.name: axis for t in matrices if t.dtype in WEIGHT_DTYPES}
+        floating = [t for t in matrices if t.dtype in WEIGHT_DTYPES]
+        refusals = [
+            scheme.refuses((t.shape[axis], t.shape[1 - axis], *t.shape[2:]), t.dtype) for t in floating
+        ]
+        converted = {t.name: axis for t, refusal in zip(floating, refusals) if refusal is None}
+        if converted:
+            return Decision(converted)
         if floating:
-            return Decision(floating)
+            return left_alone(str(refusals[0]))
         if matrices:
             return left_alone(f"its weight is {matrices[0].dtype}, not a float to be quantized")
         return left_alone("holds no parameter of two or more dimensions")

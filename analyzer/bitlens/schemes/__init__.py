@@ -15,7 +15,7 @@ DEFAULT_IDS = ("quanto.qint8", "quanto.qint4", "bfloat16", "float16")
 """Measured where nothing else is asked for: the two common quantizers and the two common casts."""
 
 
-class UnknownScheme(ValueError):  # noqa: N818 - the name is what the user reads
+class UnknownScheme(ValueError):
     """No scheme has this id; the message lists the nearest ones."""
 
 

@@ -40,6 +40,11 @@ class Chunk(Protocol):
     dtype: str
     """Name of the weight's own dtype."""
 
+    start: int
+    """Index of the chunk's first element in the arranged, flattened weight."""
+    state: Any
+    """What the scheme's `prepare` returned."""
+
     def low(self) -> Tensor:
         """The least value of each whole block, (blocks, 1), in `weight`'s dtype."""
         ...
@@ -70,6 +75,8 @@ class Scheme(ABC):
     """Which elements share a scale, in words."""
     bytes_per_weight: float
     """What one element costs in a large bfloat16 weight, scales included."""
+    caveat: str | None = None
+    """What is to be said of every number of this scheme, e.g. that the formula was never run."""
     arithmetic: Literal["weight", "wide"] = "weight"
     """"weight": computed in the weight's own dtype; "wide": in float32 (float64 for a float64 weight)."""
 
@@ -93,6 +100,10 @@ class Scheme(ABC):
 
     def refuses(self, shape: Shape, dtype: str) -> str | None:
         """Why the library cannot store a weight of this shape and dtype, or None where it can."""
+        return None
+
+    def prepare(self, torch: Any, weight: Tensor, shape: Shape) -> Any:
+        """What chunks need to know of the whole weight (arranged, flattened, in its dtype); None for most."""
         return None
 
     def arrange(self, weight: Tensor) -> Tensor:

@@ -78,4 +78,4 @@ class QuantoAffine(Scheme):
         return -(-rows // per_byte) * length + 2 * rows * ITEM_BYTES[dtype]
 
 
-SCHEMES = (QuantoAffine(4),)
+SCHEMES = (QuantoAffine(4), QuantoAffine(2))

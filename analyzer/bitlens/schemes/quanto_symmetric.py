@@ -1,4 +1,7 @@
-"""optimum-quanto's 8-bit weights: one scale per output channel, no zero point (AbsmaxOptimizer)."""
+"""optimum-quanto's 8-bit weights: a scale per output channel, no zero point (AbsmaxOptimizer).
+
+All arithmetic is in the weight's dtype, each operation rounded to it. Stored: codes and scales.
+"""
 
 from __future__ import annotations
 
@@ -10,11 +13,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-class QuantoInt8(Scheme):
-    """s = absmax / 127, q = clamp(round(W / s), -128, 127), Ŵ = s q, each operation in the weight's dtype."""
-
-    id = "quanto.qint8"
-    title = "int8 weights of optimum-quanto"
+class _QuantoSymmetric(Scheme):
     library = "quanto"
     bits = 8
     granularity = "output channel"
@@ -23,6 +22,16 @@ class QuantoInt8(Scheme):
     def block(self, shape: Shape, dtype: str) -> int:
         return row_length(shape)
 
+    def stored_bytes(self, shape: Shape, dtype: str) -> int:
+        return numel(shape) + shape[0] * ITEM_BYTES[dtype]
+
+
+class QuantoInt8(_QuantoSymmetric):
+    """s = absmax / 127, q = clamp(round(W / s), -128, 127), Ŵ = s q."""
+
+    id = "quanto.qint8"
+    title = "int8 weights of optimum-quanto"
+
     def round_trip(self, chunk: Chunk) -> Tensor:
         scale = chunk.absmax() / 127
         # The library stores int8(0 / 0) for a row of zeros and multiplies it by 0.
@@ -30,8 +39,28 @@ class QuantoInt8(Scheme):
         codes: Tensor = chunk.torch.div(chunk.weight, divisor, out=chunk.buffer())
         return codes.round_().clamp_(-128, 127).mul_(scale)
 
-    def stored_bytes(self, shape: Shape, dtype: str) -> int:
-        return numel(shape) + shape[0] * ITEM_BYTES[dtype]
+
+class QuantoFloat8(_QuantoSymmetric):
+    """s = absmax / m, q = float8(clamp(W / s, -m, m)), Ŵ = s q, m the greatest value of the format.
+
+    A row of zeros becomes NaN (0 / 0), as it does in the library.
+    """
+
+    def __init__(self, qtype: str, dtype: str, greatest: float) -> None:
+        self.id = f"quanto.{qtype}"
+        self.title = f"{dtype} weights of optimum-quanto"
+        self.dtype = dtype
+        self.top = greatest
+
+    def round_trip(self, chunk: Chunk) -> Tensor:
+        scale = chunk.absmax() / self.top
+        scaled: Tensor = chunk.torch.div(chunk.weight, scale, out=chunk.buffer())
+        codes = chunk.buffer(getattr(chunk.torch, self.dtype)).copy_(scaled.clamp_(-self.top, self.top))
+        return scaled.copy_(codes).mul_(scale)
 
 
-SCHEMES = (QuantoInt8(),)
+SCHEMES = (
+    QuantoInt8(),
+    QuantoFloat8("qfloat8", "float8_e4m3fn", 448.0),
+    QuantoFloat8("qfloat8_e5m2", "float8_e5m2", 57344.0),
+)

@@ -35,9 +35,10 @@ class Workspace:
 class Read:
     """A run of a flattened weight: its values as they are and widened, the extremes of its blocks."""
 
-    def __init__(self, workspace: Workspace, values: Tensor) -> None:
+    def __init__(self, workspace: Workspace, flat: Tensor, start: int, end: int) -> None:
         self.workspace = workspace
-        self.values = values
+        self.start = start
+        values = self.values = flat[start:end]
         wide = values.dtype in (torch.float32, torch.float64)
         self.wide = values if wide else workspace.buffer("wide", values, torch.float32).copy_(values)
         self._extremes: dict[int, Extremes] = {}
@@ -73,6 +74,7 @@ class BlockChunk:
     def __init__(self, read: Read, scheme: Scheme, weight: Weight, extremes: Extremes | None) -> None:
         self.torch: Any = torch
         self.shape, self.dtype = weight.shape, weight.dtype
+        self.start, self.state = read.start, weight.states[scheme.id]
         values = read.wide if scheme.arithmetic == "wide" else read.values
         self._block = min(weight.blocks[scheme.id], values.numel())
         self.weight: Tensor = values.view(-1, self._block)
@@ -107,6 +109,7 @@ class Weight:
         self.flat = arranged.reshape(-1)
         self.shape, self.dtype, self.schemes = shape, dtype, schemes
         length = self.flat.numel()
+        self.states = {scheme.id: scheme.prepare(torch, self.flat, shape) for scheme in schemes}
         self.blocks = {scheme.id: min(max(1, scheme.block(shape, dtype)), length) for scheme in schemes}
 
     def passes(self, elements: int) -> Iterator[Pass]:

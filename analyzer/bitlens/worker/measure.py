@@ -81,7 +81,7 @@ class Measurer:
         stored = self._models[scheme.id].add(facts, decision, sums)
         parameters = {t.name for t in facts.tensors if t.kind == "parameter"}
         weights = [part for name, part in (sums or {}).items() if name in parameters]
-        notes = [decision.reason] if decision.reason else []
+        notes = [text for text in (decision.reason, scheme.caveat if weights else None) if text]
         for name, part in (sums or {}).items():
             notes += _notes(scheme, part, None if name in parameters else name)
         return {

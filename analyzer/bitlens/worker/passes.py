@@ -91,7 +91,7 @@ class Streamer:
         def lane(index: int) -> list[list[Sums]]:
             workspace = self._workspaces[index]
             return [
-                self._measure_chunk(Read(workspace, weight.flat[start:end]), weight, step, extremes, precise)
+                self._measure_chunk(Read(workspace, weight.flat, start, end), weight, step, extremes, precise)
                 for (start, end), extremes in shares[index]
             ]
 
@@ -107,7 +107,7 @@ class Streamer:
         work: list[tuple[Span, Extremes | None]] = []
         for start, end in step.spans(length, elements):
             pieces = [(at, min(at + elements, end)) for at in range(start, end, elements)]
-            whole = [Read(self._workspaces[0], weight.flat[at:to]).extremes(to - at) for at, to in pieces]
+            whole = [Read(self._workspaces[0], weight.flat, at, to).extremes(to - at) for at, to in pieces]
             low, high = (torch.cat(values) for values in zip(*whole))
             extremes = low.amin(0, keepdim=True), high.amax(0, keepdim=True)
             work += [(piece, extremes) for piece in pieces]
