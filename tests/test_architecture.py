@@ -80,6 +80,13 @@ def test_only_the_command_line_draws() -> None:
     assert all(name.startswith("cli/") for name in drawing)
 
 
+@pytest.mark.parametrize("file", sorted(PACKAGE.rglob("*.py")), ids=id_of)
+def test_the_analyzer_knows_no_editor(file: Path) -> None:
+    assert {"bitlens_server", "pygls", "lsprotocol"}.isdisjoint(
+        name.partition(".")[0] for name in imports(file)
+    )
+
+
 def python39() -> str | None:
     """An interpreter of the oldest version that a user may have, or None."""
     for name in ("python3.9", *map(str, Path.home().glob(".pyenv/versions/3.9.*/bin/python"))):

@@ -130,15 +130,11 @@ def safetensors(header: dict[str, object], data: bytes) -> bytes:
 @pytest.mark.parametrize(
     "content",
     [
-        b"",
         b"\x08",
-        struct.pack("<Q", 1 << 60) + b"{}",
-        struct.pack("<Q", 4) + b"{{{{",
         safetensors({"w": {"dtype": "F32", "shape": [4], "data_offsets": [0, 16]}}, b"\0" * 8),
         safetensors({"w": {"dtype": "F32", "shape": [1 << 40], "data_offsets": [0, 16]}}, b"\0" * 16),
-        safetensors({"w": {"dtype": "F32", "shape": [4], "data_offsets": [16, 0]}}, b"\0" * 16),
     ],
-    ids=["empty", "one-byte", "huge-header", "no-json", "truncated", "lying-shape", "backwards"],
+    ids=["no-header", "truncated", "lying"],
 )
 def test_safetensors_that_lie(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "model.safetensors").write_bytes(content)
@@ -146,14 +142,7 @@ def test_safetensors_that_lie(content: bytes, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "content",
-    [
-        b"GGUF",
-        b"GGUF" + struct.pack("<IQQ", 3, 1 << 60, 0),
-        b"GGUF" + struct.pack("<IQQ", 3, 1, 1 << 60),
-        b"GGML" * 9,
-    ],
-    ids=["truncated", "tensors", "metadata", "magic"],
+    "content", [b"GGUF", b"GGUF" + struct.pack("<IQQ", 3, 1 << 60, 0)], ids=["truncated", "lying"]
 )
 def test_gguf_that_lies(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "model.gguf").write_bytes(content)
