@@ -149,6 +149,18 @@ def test_gamma_and_beta_and_the_heads_prefix(tmp_path: Path) -> None:
     assert set(model.bert.state_dict()) | missing == stored | missing
 
 
+def test_what_the_class_calls_harmless_is_no_problem(tmp_path: Path) -> None:
+    """Marian's sinusoidal positions are never saved, and its class says so."""
+    sizes = {"d_model": 16, "encoder_layers": 1, "decoder_layers": 1, "vocab_size": 60, "pad_token_id": 0}
+    heads = {"encoder_attention_heads": 2, "decoder_attention_heads": 2, "decoder_start_token_id": 0}
+    model = build("MarianMTModel", {**sizes, **heads, "max_position_embeddings": 20})
+    model.save_pretrained(tmp_path)
+    found = described(tmp_path)
+    positions = next(layer for layer in found.layers if layer.path == "model.encoder.embed_positions")
+    assert (positions.stored, found.problems) == (frozenset(), [])
+    assert own_bytes(found) == type(model).from_pretrained(tmp_path).get_memory_footprint()
+
+
 def test_the_rules_of_transformers_4(tmp_path: Path) -> None:
     """The renaming for a transformers without a conversion mapping finds every key."""
     model = build("BertForMaskedLM", SIZES)

@@ -85,6 +85,7 @@ def test_the_state_dict_is_found_in_what_trainers_save(tmp_path: Path, wrapping:
 def test_other_containers(tmp_path: Path, obj: object, names: list[str]) -> None:
     with open_checkpoint(saved(tmp_path, obj)) as checkpoint:
         assert checkpoint.names() == names
+        assert not any(checkpoint.read(name).requires_grad for name in names)
 
 
 @pytest.mark.parametrize("obj", [{}, {"epoch": 3}, "text", None, {"a": {"b": {"c": 1}}}], ids=str)

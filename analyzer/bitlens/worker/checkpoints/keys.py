@@ -14,6 +14,12 @@ from bitlens.worker.checkpoints.base import Checkpoint, CheckpointError
 
 _WRAPPERS = ("", "module.", "_orig_mod.", "model.", "module._orig_mod.", "_orig_mod.module.")
 """Prefixes that DataParallel, torch.compile and Lightning put before every name."""
+_ENDINGS = {
+    "LayerNorm.gamma": "LayerNorm.weight",
+    "LayerNorm.beta": "LayerNorm.bias",
+    ".weight_g": ".parametrizations.weight.original0",
+    ".weight_v": ".parametrizations.weight.original1",
+}
 
 
 @dataclass
@@ -74,20 +80,29 @@ def _place(matched: Matched, checkpoint: Checkpoint, targets: set[str], key: str
 
 
 def _older_renaming(model: Any, targets: set[str]) -> Callable[[str], str]:
-    """What transformers 4 renames: gamma and beta of norms, a class's patterns, the base model's prefix."""
+    """What transformers 4 renames: old names, one of a class's patterns, the base prefix."""
     patterns: dict[str, str] = getattr(model, "_checkpoint_conversion_mapping", None) or {}
     prefix = f"{model.base_model_prefix}."
 
     def rename(key: str) -> str:
-        new = re.sub(r"LayerNorm\.gamma$", "LayerNorm.weight", key)
-        new = re.sub(r"LayerNorm\.beta$", "LayerNorm.bias", new)
+        new = key if key in targets else _modern(key)
         for pattern, replacement in patterns.items():
-            new = re.sub(pattern, replacement, new)
+            new, count = re.subn(pattern, replacement, new)
+            if count:
+                break
         if new not in targets:
             new = next((name for name in (prefix + new, _cut(new, prefix)) if name in targets), new)
         return new
 
     return rename
+
+
+def _modern(name: str) -> str:
+    """The name that a tensor has today, of norms from TensorFlow and of torch's older weight norm."""
+    for ending, today in _ENDINGS.items():
+        if name.endswith(ending):
+            return name[: -len(ending)] + today
+    return name
 
 
 def _conversions(model: Any) -> tuple[list[Any], list[Any], Any] | None:

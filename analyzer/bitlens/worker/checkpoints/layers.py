@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -226,13 +227,20 @@ class _ModelLayers:
     def _problems(self) -> list[CheckpointError]:
         file, name = self._checkpoint.files[0], type(self._model).__name__
         problems = []
-        if self._unexpected:
-            message = f"{name} has no place for {_some(self._unexpected)}; the library ignores such tensors."
+        unexpected = self._surprising(self._unexpected, "_keys_to_ignore_on_load_unexpected")
+        missing = self._surprising(self._missing, "_keys_to_ignore_on_load_missing")
+        if unexpected:
+            message = f"{name} has no place for {_some(unexpected)}; the library ignores such tensors."
             problems.append(CheckpointError("unexpected-tensors", message, file))
-        if self._missing:
-            message = f"The checkpoint lacks {_some(self._missing)} of {name}, which the library initialises."
+        if missing:
+            message = f"The checkpoint lacks {_some(missing)} of {name}, which the library initialises."
             problems.append(CheckpointError("missing-tensors", message, file))
         return problems
+
+    def _surprising(self, names: list[str], attribute: str) -> list[str]:
+        """Names that no pattern under `attribute` calls harmless (transformers' classes have such lists)."""
+        patterns = getattr(self._model, attribute, None) or ()
+        return [name for name in names if not any(re.search(pattern, name) for pattern in patterns)]
 
 
 def _owners(model: torch.nn.Module) -> dict[int, list[str]]:

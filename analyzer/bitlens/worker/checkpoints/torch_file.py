@@ -57,7 +57,7 @@ class TorchFile(Checkpoint):
             message = f"{name} claims far more values than the file holds."
             raise CheckpointError("unreadable", message, self._path)
         self._touched.add(name)
-        return tensor
+        return tensor.detach()
 
     def storage_key(self, name: str) -> Hashable:
         """Tensors saved as one (tied) have one key: same storage, start and extent."""
