@@ -89,7 +89,7 @@ def _explain(error: BaseException) -> tuple[str, str]:
     if isinstance(cause, NetworkOff):
         return "network-off", str(cause)
     if is_out_of_memory(cause):
-        return "memory-limit", f"{_wanted(cause)}; raise --memory-limit, or use --device meta for shapes alone"
+        return "memory-limit", f"{_wanted(cause)}; raise --memory-limit or use --device meta"
     if _is_uncached(cause):
         return (
             "not-in-cache",
@@ -100,7 +100,7 @@ def _explain(error: BaseException) -> tuple[str, str]:
         hint = f"install it in {sys.executable}, or choose another interpreter with --python"
         return "import-failed", f"{_one_line(error)}; {hint}"
     if isinstance(error, (SystemExit, KeyboardInterrupt)):
-        return "program-raised", f"the program stopped itself ({_one_line(error)}) before its model was built"
+        return "program-raised", f"the program ended ({_one_line(error)}) before its model was built"
     return "program-raised", f"building the model raised {_one_line(error)}"
 
 

@@ -7,17 +7,17 @@ from typing import Any, Callable
 
 import torch
 
-from bitlens.backends.facts import TensorFacts
+from bitlens.backends.facts import LayerFacts, TensorFacts
 from bitlens.worker import tensors
 from bitlens.worker.failure import Refused
 from bitlens.worker.loads import Loads, Read
 from bitlens.worker.stream import MAX_LAYERS, LayerSource, Stream
-from bitlens.worker.trace import Constructions, Place
+from bitlens.worker.trace import Before, Constructions, Place
 
 
 def measure(model: torch.nn.Module, stream: Stream, seen: Constructions, loads: Loads, device: str) -> None:
     """Send every layer of `model`, the lines that constructed its modules, and the totals."""
-    layers = _layers(model, seen, loads)
+    layers = _Layers(model, seen, loads).sources()
     weights, source = _weights(model, layers, loads)
     stream.begin(
         **{"class": type(model).__name__},
@@ -36,48 +36,61 @@ def on_device(device: str, read: Callable[[str], torch.Tensor]) -> Callable[[str
     return read if device == "cpu" else lambda name: read(name).to(device)
 
 
-def _layers(model: torch.nn.Module, seen: Constructions, loads: Loads) -> list[LayerSource]:
-    ties = tensors.Ties()
-    layers: list[LayerSource] = []
-    untouched = _untouched(model, loads)
-    for path, module in model.named_modules():
-        own = list(tensors.owned(module))
-        if not own:
-            continue
-        if len(layers) == MAX_LAYERS:
-            raise Refused(
-                "too-many-layers",
-                f"the model has more than {MAX_LAYERS:,} layers; name a part of it with --model",
-            )
-        layers.append(
-            _layer(path, module, own, ties, seen.place(module), untouched, loads.kept.get(module, {}))
+class _Layers:
+    """The layers of one model, in the order of `named_modules`."""
+
+    def __init__(self, model: torch.nn.Module, seen: Constructions, loads: Loads) -> None:
+        self._model = model
+        self._seen = seen
+        self._loads = loads
+        self._ties = tensors.Ties()
+        self._fresh = _fresh(model, loads)
+
+    def sources(self) -> list[LayerSource]:
+        """Raises Refused beyond MAX_LAYERS."""
+        layers: list[LayerSource] = []
+        for path, module in self._model.named_modules():
+            own = list(tensors.owned(module))
+            if own and len(layers) == MAX_LAYERS:
+                message = f"the model has more than {MAX_LAYERS:,} layers; name a part of it with --model"
+                raise Refused("too-many-layers", message)
+            if own:
+                layers.append(self._layer(path, module, own))
+        return layers
+
+    def _layer(self, path: str, module: torch.nn.Module, own: list[tensors.Owned]) -> LayerSource:
+        place = self._seen.place(module)
+        fresh = [item.name for item in own if _join(path, item.name) in self._fresh]
+        source = LayerSource(
+            path=path,
+            type=type(module).__name__,
+            bases=bases_of(type(module)),
+            tensors=tuple(_facts(path, item, self._ties) for item in own),
+            **_values({item.name: item.tensor for item in own}, self._loads.kept.get(module, {})),
+            file=place[0] if place else None,
+            line=place[1] if place else None,
+            note=f"initial values, not in the checkpoint: {', '.join(fresh)}" if fresh else None,
         )
-    return layers
+        before = self._seen.before(module)
+        return _as_it_was(source, before) if before and before.parameters else source
 
 
-def _layer(
-    path: str,
-    module: torch.nn.Module,
-    own: list[tensors.Owned],
-    ties: tensors.Ties,
-    place: Place | None,
-    untouched: set[str],
-    kept: dict[str, Read],
-) -> LayerSource:
-    facts = tuple(_facts(path, item, ties) for item in own)
-    fresh = [f.name for f in facts if _join(path, f.name) in untouched]
-    values = {item.name: item.tensor for item in own}
-    return LayerSource(
-        path=path,
-        type=type(module).__name__,
-        bases=bases_of(type(module)),
-        tensors=facts,
-        read=_reader(values, kept),
-        stored=frozenset(name for name, t in values.items() if t.device.type != "meta" or name in kept),
-        file=place[0] if place else None,
-        line=place[1] if place else None,
-        note=f"initial values, not in the checkpoint: {', '.join(fresh)}" if fresh else None,
+def _as_it_was(source: LayerSource, before: Before) -> LayerSource:
+    """A layer that the program quantized: what it stores now, measured on its float weights of before."""
+    none_tied = tensors.Ties()
+    own = [tensors.Owned(name, "parameter", tensor) for name, tensor in before.parameters.items()]
+    facts = tuple(_facts(source.path, item, none_tied) for item in own)
+    return source._replace(
+        **_values(before.parameters, {}),
+        before=LayerFacts(source.path, before.type.__name__, bases_of(before.type), facts),
+        note=source.note or "quantized by the program; the errors are those of its float weights before that",
     )
+
+
+def _values(values: dict[str, torch.Tensor], kept: dict[str, Read]) -> dict[str, Any]:
+    """The fields of a LayerSource that lead to values."""
+    stored = frozenset(name for name, t in values.items() if t.device.type != "meta" or name in kept)
+    return {"read": _reader(values, kept), "stored": stored}
 
 
 def _reader(values: dict[str, torch.Tensor], kept: dict[str, Read]) -> Callable[[str], torch.Tensor]:
@@ -111,7 +124,7 @@ def _join(path: str, name: str) -> str:
     return f"{path}.{name}" if path else name
 
 
-def _untouched(model: torch.nn.Module, loads: Loads) -> set[str]:
+def _fresh(model: torch.nn.Module, loads: Loads) -> set[str]:
     """Full names of parameters that a checkpoint was loaded over but not into."""
     names: set[str] = set()
     for path, module in model.named_modules():

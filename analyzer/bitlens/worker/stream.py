@@ -28,6 +28,8 @@ class LayerSource(NamedTuple):
     """Gives the values of one tensor named in `stored`, on the measuring device."""
     stored: frozenset[str]
     """Names of the tensors that have values; of the others only the shape is known."""
+    before: LayerFacts | None = None
+    """The float layer that the program quantized, where its values are what `read` gives."""
     file: str | None = None
     line: int | None = None
     note: str | None = None
@@ -55,7 +57,7 @@ class Stream:
 
     def layer(self, source: LayerSource) -> None:
         """Measure one layer and send it."""
-        facts = LayerFacts(source.path, source.type, source.bases, source.tensors)
+        facts = source.before or LayerFacts(source.path, source.type, source.bases, source.tensors)
         own = [t for t in source.tensors if t.tied_to is None]
         parameters = [t for t in own if t.kind == "parameter"]
         self._send(

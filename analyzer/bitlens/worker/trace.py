@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import CodeType, FrameType
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
@@ -55,10 +55,18 @@ _CONVERTED = ("module", "mod", "linear_layer", "linear", "child")
 """Names under which their functions hold the module that is being replaced."""
 
 
+class Before(NamedTuple):
+    """What a quantizing library replaced: the class and the parameters of the module as it found it."""
+
+    type: type
+    parameters: dict[str, torch.Tensor]
+
+
 class Constructions:
-    """Where each module of a build was constructed."""
+    """Where each module of a build was constructed, and what it was before a library quantized it."""
 
     def __init__(self) -> None:
+        self._before: dict[int, Before] = {}
         self._places: dict[int, tuple[torch.nn.Module, Place | None]] = {}
         self._is_plumbing: dict[CodeType, bool] = {}
 
@@ -67,11 +75,18 @@ class Constructions:
         found = self._places.get(id(module))
         return found[1] if found else None
 
+    def before(self, module: torch.nn.Module) -> Before | None:
+        """The module in whose place a quantizing library put `module`."""
+        return self._before.get(id(module))
+
     def record(self, module: torch.nn.Module, frame: FrameType | None) -> None:
         """Remember the line of a module that is being created under `frame`."""
         original, depth = self._copied_from(frame)
         if depth <= 1:
             original = self._converted_from(frame)
+            if original is not None:
+                parameters = {name: p for name, p in original._parameters.items() if p is not None}
+                self._before[id(module)] = self._before.get(id(original), Before(type(original), parameters))
         known = self._places.get(id(original))
         self._places[id(module)] = (module, known[1] if known else self._user_line(frame))
 
