@@ -115,7 +115,7 @@ def map_tensor(
     """
     nbytes = math.prod(shape) * dtype.itemsize
     if nbytes == 0:
-        return torch.empty(shape, dtype=dtype)
+        return torch.empty(shape, dtype=dtype, device="cpu")
     inset = offset % mmap.ALLOCATIONGRANULARITY
     with open_regular(path) as file:
         if stamp(file) != expected:

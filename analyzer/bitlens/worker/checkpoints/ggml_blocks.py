@@ -13,13 +13,19 @@ from torch import Tensor
 
 CHUNK = 1 << 20
 """Elements decoded at a time: temporaries stay within a few tens of MB whatever the tensor's size."""
+_IQ4 = [
+    -127.0, -104.0, -83.0, -65.0, -49.0, -35.0, -22.0, -10.0, 1.0, 13.0, 25.0, 38.0, 53.0, 69.0, 89.0, 113.0,
+]  # fmt: skip
+"""The values of the 16 codes of IQ4_NL and IQ4_XS."""
+_E2M1 = [0.0, 1.0, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 0.0, -1.0, -2.0, -3.0, -4.0, -6.0, -8.0, -12.0]
+"""Twice the values of the 16 codes of MXFP4."""
 
 
 def dequantize(blocks: Tensor, name: str) -> Tensor:
     """uint8 (n, bytes of a block) of ggml type `name` to float32 (n, elements); KeyError if unknown."""
     decode = DECODERS[name]
     first = decode(blocks[:1])
-    out = torch.empty(blocks.shape[0], first.shape[1])
+    out = torch.empty(blocks.shape[0], first.shape[1], device=blocks.device)
     step = max(1, CHUNK // first.shape[1])
     for start in range(0, blocks.shape[0], step):
         out[start : start + step] = decode(blocks[start : start + step])
@@ -31,9 +37,13 @@ def _half(blocks: Tensor, start: int) -> Tensor:
     return blocks[:, start : start + 2].contiguous().view(torch.float16).float()
 
 
+def _values(table: list[float], like: Tensor) -> Tensor:
+    return torch.tensor(table, device=like.device)
+
+
 def _fields(packed: Tensor, bits: int) -> Tensor:
     """uint8 (n, groups, width) to (n, groups, 8 // bits, width): the fields of each byte, lowest first."""
-    shifts = torch.arange(0, 8, bits, dtype=torch.uint8).reshape(1, 1, -1, 1)
+    shifts = torch.arange(0, 8, bits, dtype=torch.uint8, device=packed.device).reshape(1, 1, -1, 1)
     return (packed.unsqueeze(2) >> shifts) & ((1 << bits) - 1)
 
 
@@ -44,7 +54,7 @@ def _nibbles(packed: Tensor) -> Tensor:
 
 def _fifth_bits(packed: Tensor) -> Tensor:
     """uint8 (n, 4) to (n, 32): bit i of the little-endian word, moved to bit 4."""
-    shifts = torch.arange(8, dtype=torch.uint8)
+    shifts = torch.arange(8, dtype=torch.uint8, device=packed.device)
     return (((packed.unsqueeze(2) >> shifts) & 1) << 4).flatten(1)
 
 
@@ -124,10 +134,21 @@ def _q6_k(blocks: Tensor) -> Tensor:
 
 def _mxfp4(blocks: Tensor) -> Tensor:
     """E2M1 values doubled, times half of the block's power of two (E8M0)."""
-    values = torch.tensor([0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12], dtype=torch.float32)
     exponent = blocks[:, :1].int()
     bits = torch.where(exponent < 2, 0x00200000 << exponent.clamp(max=1), (exponent - 1) << 23)
-    return bits.view(torch.float32) * values[_nibbles(blocks[:, 1:]).long()]
+    return bits.view(torch.float32) * _values(_E2M1, blocks)[_nibbles(blocks[:, 1:]).long()]
+
+
+def _iq4_nl(blocks: Tensor) -> Tensor:
+    return _half(blocks, 0) * _values(_IQ4, blocks)[_nibbles(blocks[:, 2:]).long()]
+
+
+def _iq4_xs(blocks: Tensor) -> Tensor:
+    high = _fields(blocks[:, 2:4].unsqueeze(2), 2).flatten(1)
+    low = _fields(blocks[:, 4:8].unsqueeze(2), 4).flatten(1)
+    scales = (low | (high << 4)).float() - 32
+    codes = _fields(blocks[:, 8:].reshape(-1, 8, 16), 4).reshape(-1, 8, 32)
+    return ((_half(blocks, 0) * scales).unsqueeze(2) * _values(_IQ4, blocks)[codes.long()]).flatten(1)
 
 
 DECODERS: dict[str, Callable[[Tensor], Tensor]] = {
@@ -141,5 +162,7 @@ DECODERS: dict[str, Callable[[Tensor], Tensor]] = {
     "Q4_K": _q4_k,
     "Q5_K": _q5_k,
     "Q6_K": _q6_k,
+    "IQ4_NL": _iq4_nl,
+    "IQ4_XS": _iq4_xs,
     "MXFP4": _mxfp4,
 }
