@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import stat
 import subprocess
 import sys
+import venv
+from importlib.metadata import version
 from pathlib import Path
 
 import jsonschema
@@ -62,6 +65,25 @@ def test_schemes_lists_every_format_and_its_library(capsys: pytest.CaptureFixtur
     rows = capsys.readouterr().out.splitlines()
     for name in schemes.all_ids():
         assert any(row.split()[0].rstrip("*") == name and schemes.get(name).library in row for row in rows)
+
+
+def test_doctor_says_what_a_measurement_would_run_in() -> None:
+    ran = bitlens("doctor", "--python", sys.executable, "--memory-limit", "8GB")
+    facts = dict(line.split("  ", 1) for line in ran.stdout.splitlines())
+    facts = {name: value.strip() for name, value in facts.items()}
+    assert ran.returncode == 0
+    assert facts["torch"] == version("torch")
+    assert facts["python"] == platform.python_version()
+    assert facts["transformers"] == version("transformers")
+    assert facts["memory limit"] == "8.00 GB"
+
+
+def test_doctor_says_that_torch_is_missing(tmp_path: Path) -> None:
+    venv.create(tmp_path, with_pip=False)
+    ran = bitlens("doctor", "--python", str(tmp_path / "bin" / "python"))
+    assert ran.returncode == 2
+    assert "torch" in ran.stdout
+    assert "not found" in ran.stdout
 
 
 def test_an_unknown_scheme_names_the_near_ones(capsys: pytest.CaptureFixture[str]) -> None:
