@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -58,6 +59,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     _add_analyze(commands)
     _add_schemes(commands)
     _add_doctor(commands)
+    _add_server(commands)
     return parser.parse_args(argv)
 
 
@@ -89,6 +91,14 @@ def _add_measuring(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--config", metavar="FILE", help="the config.json that names the class of a bare weights file"
     )
+
+
+def _add_server(commands: _Commands) -> None:
+    summary = "speak the language server protocol, for editors"
+    # No prefix character: all options are the server's own.
+    parser = commands.add_parser("server", help=summary, add_help=False, prefix_chars="\0")
+    parser.add_argument("arguments", nargs="*")
+    parser.set_defaults(run=_run_server)
 
 
 def _add_environment(group: argparse._ArgumentGroup) -> None:
@@ -187,3 +197,10 @@ def _run_doctor(arguments: argparse.Namespace) -> int:
     from bitlens.cli.doctor import run
 
     return run(arguments)
+
+
+def _run_server(arguments: argparse.Namespace) -> int:
+    # By name: no other command may pay for the import, and nothing here may know the server.
+    server = importlib.import_module("bitlens_server.__main__")
+    code: int = server.main(arguments.arguments)
+    return code
