@@ -1,55 +1,72 @@
-"""Findings, one rule per file, found by walking this folder. A rule's docstring is its manual page.
+"""What is doubtful in a program that builds, converts or saves a model: one rule per file.
 
-A rule file has `RULE`, an object as `Rule` says. It reads the source and what was measured, and runs nothing.
+A rule needs no registration: a new file with a `RULE` and a docstring is found by walking this folder.
 """
 
 from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import dataclass
 from functools import cache
-from typing import Protocol
 
 from bitlens.analysis import Analysis
-from bitlens.edits import Finding
+from bitlens.editing.code import code_of
+from bitlens.editing.offers import Offer, Span, TextEdit
+from bitlens.rules._rule import Rule
+from bitlens.rules._suppressed import Suppressed
 from bitlens.settings import Severity
 
-__all__ = ["Rule", "all_rules", "findings"]
+__all__ = ["Finding", "Offer", "Rule", "Span", "TextEdit", "findings", "rules"]
 
 
-class Rule(Protocol):
-    """One finding."""
+@dataclass(frozen=True, eq=False)
+class Finding:
+    """One doubtful place of a program."""
 
     code: str
-    """`BL001`."""
+    """Of the rule, e.g. `BL101`."""
     name: str
-    """Kebab-case, e.g. `quantize-without-freeze`."""
+    """Of the rule, e.g. `not-frozen`."""
+    message: str
+    span: Span
     severity: Severity
-    """Where the settings say nothing."""
-
-    def check(self, analysis: Analysis) -> Iterable[Finding]:
-        """Every place in the program that the rule is about."""
-        ...
+    """As the settings have it; never `off`."""
+    fix: Offer | None
+    measured: bool
+    """Whether it comes from a measurement."""
+    subject: str
+    """What it is about, without lines: the function and variable, or the module path of a layer."""
 
 
 @cache
-def all_rules() -> dict[str, Rule]:
-    """Every rule by its code."""
-    modules = (importlib.import_module(m.name) for m in pkgutil.iter_modules(__path__, __name__ + "."))
-    found = [module.RULE for module in modules if hasattr(module, "RULE")]
-    return {rule.code: rule for rule in sorted(found, key=lambda rule: rule.code)}
+def rules() -> tuple[Rule, ...]:
+    """Every rule, by its code."""
+    names = (module.name for module in pkgutil.iter_modules(__path__) if not module.name.startswith("_"))
+    found = (importlib.import_module(f"{__name__}.{name}").RULE for name in names)
+    return tuple(sorted(found, key=lambda rule: rule.code))
 
 
 def findings(analysis: Analysis) -> tuple[Finding, ...]:
-    """What every rule that is switched on says, with the severity that the settings ask for, by place."""
-    wanted = analysis.settings.diagnostics
-    if not wanted.enabled:
-        return ()
+    """What the rules find, in the order of the text; without what `# noqa` or a severity `off` silences.
+
+    Rules that need a measurement find nothing where the analysis holds none. Nothing of the program runs.
+    """
     found: list[Finding] = []
-    for code, rule in all_rules().items():
-        severity = wanted.severity.get(code, rule.severity)
-        if severity != "off":
-            found += [replace(finding, severity=severity) for finding in rule.check(analysis)]
-    return tuple(sorted(found, key=lambda finding: (finding.start, finding.code)))
+    severities = analysis.settings.diagnostics.severity
+    for rule in rules():
+        severity = severities.get(rule.code, rule.severity)
+        if severity != "off" and any(word in analysis.text for word in rule.words):
+            found += _of(rule, analysis, severity)
+    if not found:
+        return ()
+    silenced = Suppressed(code_of(analysis))
+    once = {(f.span, f.code, f.subject): f for f in found if not silenced(f.code, f.span)}
+    return tuple(once[key] for key in sorted(once))
+
+
+def _of(rule: Rule, analysis: Analysis, severity: Severity) -> list[Finding]:
+    return [
+        Finding(rule.code, rule.name, f.message, f.span, severity, f.fix, rule.measured, f.subject)
+        for f in rule.find(analysis, code_of(analysis))
+    ]

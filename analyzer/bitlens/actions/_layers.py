@@ -1,0 +1,70 @@
+"""The layers that the lines at a place construct: their module paths, as measured or as the source alone says."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from bitlens.analysis import Analysis, Placed
+from bitlens.editing.code import Bound, Code, Region, chained
+from bitlens.editing.offers import Span
+from bitlens.source.slicing.scopes import Atom
+from bitlens.source.torch_names import WITH_PARAMETERS
+
+
+@dataclass(frozen=True, eq=False)
+class LayerCall:
+    """A call in a module's class that constructs a layer of torch.nn with parameters."""
+
+    region: Region
+    atom: Atom
+    call: ast.Call
+    type: str
+
+
+def layer_calls(code: Code, span: Span) -> Iterator[LayerCall]:
+    """The layers that are constructed at a place: each call on the lines of `span`."""
+    for region, atom, call in code.calls():
+        name = code.meaning(call.func)
+        in_module = region.class_name is not None and code.knowledge.is_module(region.class_name)
+        if in_module and name.startswith("torch.nn.") and name.rpartition(".")[2] in WITH_PARAMETERS:
+            where = code.span(call, atom)
+            if where.line <= span.end_line and span.line <= where.end_line:
+                yield LayerCall(region, atom, call, name.rpartition(".")[2])
+
+
+def measured_paths(analysis: Analysis, line: int) -> tuple[tuple[str, ...], Placed] | None:
+    """The module paths that a line (from 1) constructs in the newest model that knows the line."""
+    for entry in analysis.lines.get(line, ()):
+        paths = tuple(layer.path for layer in entry.numbers.layers if layer.path)
+        if paths:
+            return paths, entry.placed
+    return None
+
+
+def static_path(layer: LayerCall, bound: Bound) -> str | None:
+    """The path by syntax: `self.fc = nn.Linear(…)` of the very class of the model, also as an item of a Sequential."""
+    if bound.use.class_name.rpartition(".")[2] != layer.region.class_name or not isinstance(layer.atom.node, ast.Assign):
+        return None
+    target = chained(layer.atom.node.targets[0])
+    owner = layer.region.scope.owner
+    if target is None or owner is None or not target.startswith(owner + "."):
+        return None
+    inner = _inside(layer.atom.node.value, layer.call)
+    return None if inner is None else target.removeprefix(owner + ".") + inner
+
+
+def _inside(node: ast.expr, call: ast.Call) -> str | None:
+    """`.0.1` for a call that stands in nested Sequentials; empty for the whole value."""
+    if node is call:
+        return ""
+    if isinstance(node, ast.Call) and getattr(node.func, "attr", getattr(node.func, "id", "")) in {"Sequential", "ModuleList"}:
+        items = node.args[0].elts if len(node.args) == 1 and isinstance(node.args[0], (ast.List, ast.Tuple)) else node.args
+        if any(isinstance(item, ast.Starred) for item in items):
+            return None
+        for position, item in enumerate(items):
+            inner = _inside(item, call)
+            if inner is not None:
+                return f".{position}{inner}"
+    return None

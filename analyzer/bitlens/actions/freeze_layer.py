@@ -1,0 +1,46 @@
+"""Keep a layer out of training: `requires_grad_(False)`.
+
+Offered on a line of a module's class that constructs a layer. Appends `.requires_grad_(False)` to the expression, which
+gives the layer itself back, so it works in a list or a Sequential too.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+
+from bitlens.actions._action import Action, rewrite
+from bitlens.actions._layers import LayerCall, layer_calls
+from bitlens.analysis import Analysis
+from bitlens.editing.code import Code, chained
+from bitlens.editing.offers import Offer, Span, TextEdit
+
+
+def _offers(_: Analysis, code: Code, span: Span) -> Iterator[Offer]:
+    for layer in layer_calls(code, span):
+        if not _frozen(layer):
+            yield _offer(code, layer)
+
+
+def _offer(code: Code, layer: LayerCall) -> Offer:
+    end = code.end(layer.call, layer.atom)
+    target = chained(layer.atom.node.targets[0]) if isinstance(layer.atom.node, ast.Assign) else None
+    name = target if target and layer.atom.node.value is layer.call else layer.type  # type: ignore[attr-defined]
+    edit = TextEdit(end, end, ".requires_grad_(False)")
+    return rewrite("freeze-layer", f"Freeze `{name}` for training", lambda: (edit,))
+
+
+def _frozen(layer: LayerCall) -> bool:
+    """Whether the expression goes on with `requires_grad_`, or a statement of the method says it of the layer."""
+    for outer in layer.atom.effects.calls:
+        if isinstance(outer.func, ast.Attribute) and outer.func.attr == "requires_grad_" and outer.func.value is layer.call:
+            return True
+    targets = {chained(target) for target in getattr(layer.atom.node, "targets", [])} - {None}
+    return any(
+        isinstance(call.func, ast.Attribute) and call.func.attr == "requires_grad_" and chained(call.func.value) in targets
+        for atom in layer.region.atoms
+        for call in atom.effects.calls
+    )
+
+
+ACTION = Action("freeze-layer", _offers)

@@ -1,0 +1,51 @@
+"""Quantize one layer of a model with quanto.
+
+Offered on a line that constructs a `Linear` or `Conv2d`, once for int8 and int4, in a program that builds the model and
+does not quantize it. Inserts `quantize(model, weights=…, include="<path>")` and `freeze(model)` as the action for the
+whole model does. The layer stays part of the model: quanto leaves a bare layer without weights.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from bitlens.actions._action import Action, rewrite
+from bitlens.actions._layers import LayerCall, layer_calls, measured_paths, static_path
+from bitlens.actions.quantize_model import is_quantized, is_whole_model, quantized
+from bitlens.analysis import Analysis
+from bitlens.editing.code import Bound, Code
+from bitlens.editing.excluding import patterns, quote_of
+from bitlens.editing.offers import Offer, Span
+
+
+def _offers(analysis: Analysis, code: Code, span: Span) -> Iterator[Offer]:
+    layers = [layer for layer in layer_calls(code, span) if layer.type in {"Linear", "Conv2d"}]
+    for bound in code.bound if layers else ():
+        if is_whole_model(code, bound) and not is_quantized(code, bound):
+            wanted = _patterns(analysis, layers, bound)
+            for name, title in (("qint8", "int8"), ("qint4", "int4")):
+                if wanted:
+                    yield _offer(code, bound, wanted, name, title)
+
+
+def _offer(code: Code, bound: Bound, wanted: list[str], name: str, title: str) -> Offer:
+    quote = quote_of(code.text)
+    shown = [f"{quote}{pattern}{quote}" for pattern in wanted]
+    include = shown[0] if len(shown) == 1 else f"[{', '.join(shown)}]"
+    text = f"Quantize only `{wanted[0]}` of `{bound.variable}` to {title}"
+    return rewrite(f"quantize-layer.{name}", text, lambda: quantized(code, bound, name, include))
+
+
+def _patterns(analysis: Analysis, layers: list[LayerCall], bound: Bound) -> list[str]:
+    first = bound.value.lineno + bound.atom.offset
+    for layer in layers:
+        measured = measured_paths(analysis, layer.call.lineno + layer.atom.offset)
+        if measured is not None:
+            paths, placed = measured
+            line = placed.here.get(placed.numbers.model.line or 0)
+            if line == first:
+                return patterns(paths, [other.path for other in placed.numbers.model.layers])
+    return [path for layer in layers if (path := static_path(layer, bound))]
+
+
+ACTION = Action("quantize-layer", _offers)

@@ -1,0 +1,93 @@
+"""Quantize a model with quanto.
+
+Offered on a statement that gives a model to a variable, once for each of qint8, qint4 and qfloat8, unless the scope
+quantizes the model already. Inserts `quantize(model, weights=…)` and `freeze(model)` where the model is complete
+(after `load_state_dict`, `to`, `eval` and the like) and not yet used, and imports what they need.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from bitlens.actions._action import Action, bound_at, rewrite
+from bitlens.analysis import Analysis
+from bitlens.editing import placing
+from bitlens.editing.acts import QUANTO, acts
+from bitlens.editing.code import Bound, Code, argument
+from bitlens.editing.importing import spelled
+from bitlens.editing.offers import Offer, Span, TextEdit
+from bitlens.source.torch_names import WITH_PARAMETERS
+
+FORMATS = {"qint8": "int8", "qint4": "int4", "qfloat8": "float8"}
+_KINDS = {"constructor", "pretrained", "library", "file", "factory", "method", "copy"}
+_COMPOSED = {"Transformer", "TransformerEncoder", "TransformerDecoder", "TransformerEncoderLayer", "TransformerDecoderLayer"}
+
+
+def _offers(_: Analysis, code: Code, span: Span) -> Iterator[Offer]:
+    for bound in bound_at(code, span):
+        if is_whole_model(code, bound) and not is_quantized(code, bound):
+            for name, title in FORMATS.items():
+                yield _offer(code, bound, name, title)
+
+
+def _offer(code: Code, bound: Bound, name: str, title: str) -> Offer:
+    text = f"Quantize `{bound.variable}` to {title} with quanto"
+    return rewrite(f"quantize.{name}", text, lambda: quantized(code, bound, name))
+
+
+def is_whole_model(code: Code, bound: Bound) -> bool:
+    """Whether the variable holds a model that quanto can convert: no bare layer, no part of a module's class."""
+    if bound.use.kind not in _KINDS or bound.use.suffix not in ("", ".model"):
+        return False
+    name = bound.use.class_name.removeprefix("torch.nn.")
+    if bound.use.class_name.startswith("torch.nn.") and name in WITH_PARAMETERS - _COMPOSED:
+        return False
+    owner = bound.region.class_name
+    return not (owner is not None and code.knowledge.is_module(owner) and "." in bound.variable)
+
+
+def is_quantized(code: Code, bound: Bound) -> bool:
+    """Whether the model is loaded quantized, or the scope quantizes it before it gives the variable another one."""
+    if argument_deep(bound, "quantization_config"):
+        return True
+    model = reached(bound)
+    for act in acts(code, bound.region):
+        if act.atom.index > bound.atom.index:
+            if act.kind == "bind" and act.model == bound.variable and _is_new(code, bound, act.atom):
+                return False
+            if act.kind == "quantize" and act.model in {model, bound.variable}:
+                return True
+    return False
+
+
+def _is_new(code: Code, bound: Bound, atom: object) -> bool:
+    kinds = {b.use.kind for b in code.bound if b.atom is atom and b.variable == bound.variable}
+    return bool(kinds & {"constructor", "pretrained", "library", "file", "factory"})
+
+
+def argument_deep(bound: Bound, name: str) -> bool:
+    """Whether the expression that builds the model, or a call in its chain, is given an argument."""
+    import ast
+
+    calls = (node for node in ast.walk(bound.value) if isinstance(node, ast.Call))
+    return any(argument(call, name) is not None for call in calls)
+
+
+def reached(bound: Bound) -> str:
+    """The module that the variable holds: itself, or `pipe.model` of a pipeline."""
+    return bound.variable + bound.use.suffix
+
+
+def quantized(code: Code, bound: Bound, name: str, include: str | None = None) -> tuple[TextEdit, ...]:
+    """The edit that quantizes and freezes a model; nothing where the functions' names are all taken."""
+    place = placing.complete(code, bound)
+    spelling = spelled(code, bound.region, place, QUANTO, ["freeze", name, "quantize"])
+    if spelling is None:
+        return ()
+    names, model = spelling.names, reached(bound)
+    only = f", include={include}" if include else ""
+    lines = f"{names['quantize']}({model}, weights={names[name]}{only})", f"{names['freeze']}({model})"
+    return (*spelling.edits, placing.after(code, place, *lines))
+
+
+ACTION = Action("quantize", _offers)

@@ -1,0 +1,227 @@
+"""A program as rules and actions read it: its scopes, their statements in order, and where each node stands."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from weakref import WeakKeyDictionary
+
+from bitlens.analysis import Analysis
+from bitlens.editing.offers import Span
+from bitlens.source.imports import chain
+from bitlens.source.knowledge import Function, Knowledge
+from bitlens.source.models import Models, ModelUse
+from bitlens.source.slicing.effects import parameters
+from bitlens.source.slicing.scopes import Atom, Scope, scope_of
+
+_FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
+
+
+@dataclass(eq=False)
+class Region:
+    """The file's own level, or the body of one function or method."""
+
+    scope: Scope
+    name: str
+    """Qualified, e.g. `Net.__init__`; empty for the file's own level."""
+    class_name: str | None
+    """The class whose method it is."""
+    parent: Region | None
+    variables: Mapping[str, str]
+    """Names that hold models, to their classes."""
+
+    @property
+    def atoms(self) -> list[Atom]:
+        """Its statements and headers of blocks, in order."""
+        return self.scope.atoms
+
+    @property
+    def parameters(self) -> list[str]:
+        """Names that a caller binds."""
+        return parameters(self.scope.node.args) if self.scope.node is not None else []
+
+    def siblings(self, atom: Atom) -> list[Atom]:
+        """The statements of the same block that follow."""
+        return [a for a in self.atoms[atom.index + 1 :] if a.blocks == atom.blocks]
+
+    def subtree(self, atom: Atom) -> list[Atom]:
+        """The statement itself and those inside its blocks."""
+        return [atom, *(a for a in self.atoms[atom.index + 1 :] if a.inside(atom))]
+
+    def chain(self) -> Iterator[Region]:
+        """This region and those around it, innermost first."""
+        region: Region | None = self
+        while region is not None:
+            yield region
+            region = region.parent
+
+
+@dataclass(frozen=True, eq=False)
+class Bound:
+    """A statement that gives a model to a variable."""
+
+    region: Region
+    atom: Atom
+    variable: str
+    value: ast.expr
+    use: ModelUse
+
+
+class Code:
+    """The reading of one program, made lazily and shared by all rules and actions."""
+
+    def __init__(self, analysis: Analysis) -> None:
+        self.program = analysis.program
+        self.text = self.program.text
+        self._starts = [0, *(n + 1 for n, character in enumerate(self.text) if character == "\n")]
+
+    @cached_property
+    def _body(self) -> list[tuple[ast.stmt, int]]:
+        return [(node, s.line - 1) for s in self.program.source.statements for node in s.nodes]
+
+    @cached_property
+    def knowledge(self) -> Knowledge:
+        """What the file defines, and what its names mean."""
+        return Knowledge([node for node, _ in self._body], self.program.path)
+
+    @cached_property
+    def models(self) -> Models:
+        """Which expressions build models."""
+        return Models(self.knowledge)
+
+    @cached_property
+    def regions(self) -> tuple[Region, ...]:
+        """The file's own level first, then every function, outer ones before inner ones."""
+        variables = self.models.variables([node for node, _ in self._body], {})
+        top = Region(scope_of(self._body), "", None, None, variables)
+        return (top, *self._inner(top))
+
+    def _inner(self, outer: Region) -> Iterator[Region]:
+        for atom in outer.atoms:
+            if isinstance(atom.node, (*_FUNCTIONS, ast.ClassDef)):
+                yield from self._defined(atom.node, atom.offset, outer, outer.name, None)
+
+    def _defined(
+        self, node: ast.stmt, offset: int, outer: Region, prefix: str, class_name: str | None
+    ) -> Iterator[Region]:
+        if isinstance(node, ast.ClassDef):
+            for child in node.body:
+                yield from self._defined(child, offset, outer, _joined(prefix, node.name), node.name)
+        elif isinstance(node, _FUNCTIONS):
+            region = self._region(node, offset, outer, _joined(prefix, node.name), class_name)
+            yield region
+            yield from self._inner(region)
+
+    def _region(self, node: Function, offset: int, outer: Region, name: str, class_name: str | None) -> Region:
+        arguments = parameters(node.args)
+        owner = arguments[0] if class_name is not None and arguments else None
+        known = {key: value for key, value in outer.variables.items() if key not in arguments}
+        variables = self.models.variables(node.body, known)
+        return Region(scope_of([(n, offset) for n in node.body], node, owner), name, class_name, outer, variables)
+
+    @cached_property
+    def bound(self) -> tuple[Bound, ...]:
+        """Every statement that gives a model to a variable."""
+        return tuple(
+            Bound(region, atom, target, value, use)
+            for region in self.regions
+            for atom in region.atoms
+            if isinstance(atom.node, (ast.Assign, ast.AnnAssign))
+            for target, value, use in self.models.bound(atom.node, region.variables)
+        )
+
+    def calls(self) -> Iterator[tuple[Region, Atom, ast.Call]]:
+        """Every call of the program, outer ones before inner ones."""
+        for region in self.regions:
+            for atom in region.atoms:
+                if not isinstance(atom.node, (*_FUNCTIONS, ast.ClassDef)):
+                    yield from ((region, atom, call) for call in atom.effects.calls)
+
+    def meaning(self, node: ast.expr) -> str:
+        """The dotted path that a name means, empty where it is unknown."""
+        return self.knowledge.meaning(node) or ""
+
+    def offset(self, line: int, column: int) -> int:
+        """The offset of a place as `ast` names it: line from 1, column in UTF-8 bytes."""
+        start = self._starts[min(line, len(self._starts)) - 1]
+        piece = self.text[start : start + column]
+        return start + (len(piece) if piece.isascii() else len(piece.encode()[:column].decode(errors="ignore")))
+
+    def start(self, node: ast.expr | ast.stmt | ast.alias | ast.keyword, atom: Atom) -> int:
+        """The offset at which a node of a statement begins."""
+        return self.offset(node.lineno + atom.offset, node.col_offset)
+
+    def end(self, node: ast.expr | ast.stmt | ast.alias | ast.keyword, atom: Atom) -> int:
+        """The offset at which it ends."""
+        return self.offset((node.end_lineno or node.lineno) + atom.offset, node.end_col_offset or 0)
+
+    def source(self, node: ast.expr | ast.stmt, atom: Atom) -> str:
+        """The text of a node."""
+        return self.text[self.start(node, atom) : self.end(node, atom)]
+
+    def span(self, node: ast.expr | ast.stmt | ast.alias | ast.keyword, atom: Atom) -> Span:
+        """Where a node stands."""
+        return self.span_of(self.start(node, atom), self.end(node, atom))
+
+    def span_of(self, start: int, end: int) -> Span:
+        """The place between two offsets."""
+        return Span(*self._place(start), *self._place(end))
+
+    def _place(self, offset: int) -> tuple[int, int]:
+        line = self.text.count("\n", 0, offset) + 1
+        return line, offset - self._starts[line - 1]
+
+    def line_span(self, line: int) -> Span:
+        """A line (from 1) without the blanks around its code."""
+        text = self.line_text(line)
+        indent = len(text) - len(text.lstrip())
+        return Span(line, indent, line, max(indent, len(text.rstrip())))
+
+    def line_text(self, line: int) -> str:
+        """The text of a line, without its end."""
+        start = self._starts[line - 1]
+        end = self.text.find("\n", start)
+        return self.text[start : end if end >= 0 else len(self.text)]
+
+    def line_start(self, line: int) -> int:
+        """The offset at which a line (from 1) begins."""
+        return self._starts[line - 1]
+
+    @property
+    def line_count(self) -> int:
+        """Lines of the program; the text after the last line end counts, even if empty."""
+        return len(self._starts)
+
+
+def _joined(prefix: str, name: str) -> str:
+    return f"{prefix}.{name}" if prefix else name
+
+
+def chained(node: ast.expr | None) -> str | None:
+    """`model` or `self.model.encoder` as text; None for any other expression."""
+    parts = chain(node) if node is not None else None
+    return ".".join(parts) if parts else None
+
+
+def argument(call: ast.Call, name: str, position: int | None = None) -> ast.expr | None:
+    """What a call gives for a parameter, by keyword or position; None where it gives nothing."""
+    for keyword in call.keywords:
+        if keyword.arg == name:
+            return keyword.value
+    if position is not None and position < len(call.args):
+        given = call.args[: position + 1]
+        return None if any(isinstance(item, ast.Starred) for item in given) else given[position]
+    return None
+
+
+_READ: WeakKeyDictionary[Analysis, Code] = WeakKeyDictionary()
+
+
+def code_of(analysis: Analysis) -> Code:
+    """The reading of an analysis' program, made once."""
+    code = _READ.get(analysis)
+    if code is None:
+        code = _READ[analysis] = Code(analysis)
+    return code

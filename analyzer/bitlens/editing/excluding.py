@@ -1,0 +1,125 @@
+"""quanto's `quantize` calls, the scheme that each asks for, and the layers that it leaves out."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from bitlens.analysis import Placed
+from bitlens.editing.acts import acts, quanto
+from bitlens.editing.arguments import changed, set_keyword
+from bitlens.editing.code import Bound, Code, Region, argument
+from bitlens.editing.offers import TextEdit
+from bitlens.schemes import all_ids
+from bitlens.source.slicing.scopes import Atom
+
+
+@dataclass(frozen=True, eq=False)
+class Quantization:
+    """One call of quanto's `quantize`."""
+
+    region: Region
+    atom: Atom
+    call: ast.Call
+    model: str
+    """The variable or chain that is quantized."""
+    format: str
+    """`qint8` and the like."""
+    bound: Bound | None
+    """The statement that made the model, where it stands in the same scope."""
+
+    @property
+    def scheme(self) -> str:
+        """The id of the format as it is measured."""
+        return f"quanto.{self.format}" if f"quanto.{self.format}" in all_ids() else ""
+
+    @property
+    def can_exclude(self) -> bool:
+        """Whether `exclude=` is absent, or written out so that it can be added to."""
+        given = argument(self.call, "exclude")
+        return given is None or _literal(given) is not None
+
+    def is_about(self, placed: Placed) -> bool:
+        """Whether the measured model is the one that this call quantizes; its name where its line is not known."""
+        model = placed.numbers.model
+        line = placed.here.get(model.line) if model.line is not None else None
+        if self.bound is None or line is None:
+            return model.name.partition(":")[0] == self.model.rpartition(".")[2]
+        first = self.bound.value.lineno + self.bound.atom.offset
+        return first <= line <= (self.bound.value.end_lineno or 0) + self.bound.atom.offset
+
+
+def quantizations(code: Code) -> tuple[Quantization, ...]:
+    """Every call of quanto's `quantize` that gives a format for the weights."""
+    return tuple(_quantizations(code))
+
+
+def _quantizations(code: Code) -> Iterator[Quantization]:
+    for region in code.regions:
+        for act in acts(code, region):
+            if act.kind == "quantize" and act.detail == "quanto":
+                given = argument(act.call, "weights", 1)
+                name = _format(code, given)
+                if name is not None:
+                    made = [b for b in code.bound if b.region is region and b.variable == act.model]
+                    made = [b for b in made if b.atom.index < act.atom.index]
+                    yield Quantization(
+                        region, act.atom, act.call, act.model, name, made[-1] if made else None
+                    )
+
+
+def _format(code: Code, given: ast.expr | None) -> str | None:
+    if isinstance(given, ast.Constant):
+        return given.value if isinstance(given.value, str) else None
+    name = quanto(code, given) if given is not None else None
+    return {"qfloat8": "qfloat8_e4m3fn"}.get(name, name) if name else None
+
+
+def _literal(given: ast.expr) -> list[str] | None:
+    """The patterns of `exclude="a"` or `exclude=["a", "b"]`; None where they are computed."""
+    items = given.elts if isinstance(given, (ast.List, ast.Tuple)) else [given]
+    found = [item.value for item in items if isinstance(item, ast.Constant) and isinstance(item.value, str)]
+    return found if len(found) == len(items) else None
+
+
+def matches(given: ast.expr | None, path: str) -> bool:
+    """Whether patterns that are written out name a layer."""
+    patterns = _literal(given) if given is not None else None
+    return any(fnmatchcase(path, pattern) for pattern in patterns or ())
+
+
+def excluded(
+    code: Code, call: Quantization, paths: Sequence[str], everything: Iterable[str]
+) -> tuple[TextEdit, ...]:
+    """The edit that adds layers to `exclude=`; nothing where they are in it."""
+    given = argument(call.call, "exclude")
+    paths = [path for path in paths if not matches(given, path)]
+    if not paths:
+        return ()
+    old = _literal(given) or [] if given is not None else []
+    wanted = [*old, *patterns(paths, everything)]
+    quote = quote_of(code.text)
+    shown = [f"{quote}{item}{quote}" for item in wanted]
+    value = shown[0] if len(shown) == 1 else f"[{', '.join(shown)}]"
+    return changed(code, call.call, call.atom, set_keyword("exclude", value))
+
+
+def patterns(paths: Sequence[str], everything: Iterable[str]) -> list[str]:
+    """The fewest patterns that name these layers and no others: `layers.*.fc` where every number is meant."""
+    everything, wanted = list(everything), set(paths)
+    found: dict[str, None] = {}
+    for path in paths:
+        general = re.sub(r"(?<![^.])\d+(?![^.])", "*", path)
+        same = {other for other in everything if fnmatchcase(other, general)}
+        found[general if general != path and len(same) > 1 and same <= wanted else path] = None
+    return list(found)
+
+
+def quote_of(text: str) -> str:
+    """The quote that a program uses more."""
+    return "'" if text.count("'") > text.count('"') else '"'
+
+
