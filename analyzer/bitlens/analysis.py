@@ -16,6 +16,7 @@ from bitlens.numbers import LineNumbers, Numbers
 from bitlens.problems import Problem
 from bitlens.settings import Settings
 from bitlens.sites import Site
+from bitlens.source.notebook import CellLine
 from bitlens.source.program import Program
 from bitlens.source.statements import parse
 
@@ -63,13 +64,15 @@ class Analysis:
     """What went wrong when models of this program were measured or evaluated."""
     version: int = 0
     """Of the text."""
+    cells: tuple[CellLine, ...] | None = None
+    """For a notebook, where each line of `text` stands; None for a Python file."""
 
     @cached_property
     def program(self) -> Program:
         """The text as statements. Costs milliseconds: an answer that is needed while people type does
         without.
         """
-        return Program(self.path, self.text, parse(self.text))
+        return Program(self.path, self.text, parse(self.text), self.cells)
 
     @property
     def file(self) -> str:

@@ -21,9 +21,9 @@ _RENAMED = {"class_": "class"}
 _CAST_COUNTS = ("overflow", "underflow")
 
 
-def to_document(report: Report) -> dict[str, Any]:
-    """The report as JSON data; files below the working directory are relative, NaN and infinity are null."""
-    return {"format": FORMAT, **_plain(report, Path.cwd())}
+def to_document(report: Report, base: Path | None = None) -> dict[str, Any]:
+    """The report as JSON data; NaN and infinity are null, files below `base` (the working directory) relative."""
+    return {"format": FORMAT, **_plain(report, base or Path.cwd())}
 
 
 def from_document(document: Mapping[str, Any]) -> Report:

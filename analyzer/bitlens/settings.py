@@ -187,8 +187,7 @@ def resolve(*layers: tuple[str, Mapping[str, Any], bool]) -> tuple[Settings, tup
     """The settings that `layers` amount to, weakest first, and what is wrong in them.
 
     A layer is (what to call it, its nested values, whether it may set restricted ones). Names may be written
-    in any
-    of the three ways. A value of None is not set; a wrong one is told and left out.
+    in any of the three ways. A value of None is not set; a wrong one is told and left out.
     """
     settings, wrong = Settings(), []
     for name, values, trusted in layers:

@@ -1,8 +1,7 @@
 """The one analysis that is current for each open program.
 
 Analyses are made in a thread of their own. Text that was typed over before its turn came is never analysed,
-and
-whoever waited for it is told so.
+and whoever waited for it is told so.
 """
 
 from __future__ import annotations

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from bisect import bisect_right
+from collections.abc import Sequence
+from itertools import accumulate
 
-from bitlens.edits import Kind, Offer, TextEdit
+from bitlens.editing.offers import Span, TextEdit
 from bitlens.features.hints import Hint
 from lsprotocol import types
 
 from bitlens_server.client import Client
 from bitlens_server.documents import Edit, Notebook, TextDocument
-from bitlens_server.positions import BOM, Encoding, from_bytes, to_bytes, units
+from bitlens_server.positions import BOM, Encoding, from_bytes, index, to_bytes, units
 from bitlens_server.snapshot import Part, Snapshot
 
 
@@ -60,7 +61,7 @@ def position(snapshot: Snapshot, line: int, column: int, encoding: Encoding) -> 
 
 
 def _bom_bytes(snapshot: Snapshot, line: int) -> int:
-    return 3 if line == 0 and snapshot.raw[0].startswith(BOM) else 0
+    return len(BOM.encode()) * _bom(snapshot, line)
 
 
 def range_(
@@ -112,35 +113,47 @@ def severity(name: str) -> types.DiagnosticSeverity:
     return _SEVERITIES[name]
 
 
-def offer_data(uri: str, offer: Offer) -> dict[str, Any]:
-    """What a code action carries, so that its edit can be worked out later."""
-    arguments = [list(argument) for argument in offer.arguments]
-    return {
-        "uri": uri,
-        "action": offer.action,
-        "title": offer.title,
-        "kind": offer.kind,
-        "arguments": arguments,
-    }
+def span(snapshot: Snapshot, part: Part, wanted: types.Range, encoding: Encoding) -> Span:
+    """A range of one document as a part of the program."""
+    ends = []
+    for place in (wanted.start, wanted.end):
+        line = part.first + min(place.line, part.count - 1)
+        column = index(snapshot.raw[line], place.character, encoding) - _bom(snapshot, line)
+        ends += [line + 1, max(0, column)]
+    return Span(*ends)
 
 
-def offer(data: Mapping[str, Any]) -> Offer:
-    """The offer that a code action carries."""
-    arguments = tuple((str(name), value) for name, value in data.get("arguments", ()))
-    kind: Kind = "quickfix" if data.get("kind") == "quickfix" else "refactor.rewrite"
-    return Offer(str(data.get("action")), str(data.get("title")), kind, arguments)
+def span_range(snapshot: Snapshot, wanted: Span, encoding: Encoding) -> types.Range:
+    """A part of the program in the document that holds its first line."""
+    return types.Range(
+        _at(snapshot, wanted.line, wanted.column, encoding),
+        _at(snapshot, wanted.end_line, wanted.end_column, encoding),
+    )
+
+
+def _at(snapshot: Snapshot, line: int, column: int, encoding: Encoding) -> types.Position:
+    """The position of a character: line from 1, column in characters of the program."""
+    line = min(line - 1, len(snapshot.raw) - 1)
+    located = snapshot.locate(line)
+    text = snapshot.raw[line][: column + _bom(snapshot, line)]
+    return types.Position(located[1] if located else line, units(text, encoding))
+
+
+def _bom(snapshot: Snapshot, line: int) -> int:
+    return int(line == 0 and snapshot.raw[0].startswith(BOM))
 
 
 def workspace_edit(
     snapshot: Snapshot, edits: Sequence[TextEdit], encoding: Encoding, client: Client
 ) -> types.WorkspaceEdit | None:
     """Edits of a program, each in the document that holds its line; None where there is nothing to do."""
-    by_document: dict[Part, list[types.TextEdit]] = {}
-    for one in edits:
-        part, start, end = _range_in_part(snapshot, one, encoding)
-        by_document.setdefault(part, []).append(types.TextEdit(types.Range(start, end), one.text))
-    if not by_document:
+    if not edits:
         return None
+    starts = _line_starts(snapshot)
+    by_document: dict[Part, list[types.TextEdit]] = {}
+    for one in sorted(edits):
+        part, where = _place(snapshot, starts, one, encoding)
+        by_document.setdefault(part, []).append(types.TextEdit(where, one.new_text))
     if not client.versioned_edits:
         return types.WorkspaceEdit(changes={part.uri: found for part, found in by_document.items()})
     changes = [
@@ -150,20 +163,22 @@ def workspace_edit(
     return types.WorkspaceEdit(document_changes=changes)
 
 
-def _range_in_part(
-    snapshot: Snapshot, one: TextEdit, encoding: Encoding
-) -> tuple[Part, types.Position, types.Position]:
-    """A range in the document that holds its first line; what would reach into the next cell ends with its
-    own.
-    """
-    line = min(one.start[0] - 1, len(snapshot.raw) - 1)
-    located = snapshot.locate(line)
+def _line_starts(snapshot: Snapshot) -> list[int]:
+    """Offsets in the program's text at which its lines start."""
+    return list(accumulate((len(line) + 1 for line in snapshot.text.split("\n")), initial=0))
+
+
+def _place(
+    snapshot: Snapshot, starts: Sequence[int], one: TextEdit, encoding: Encoding
+) -> tuple[Part, types.Range]:
+    """The document of an edit's first character, and its range there; no edit reaches into the next cell."""
+    first, last = (bisect_right(starts, offset) - 1 for offset in (one.start, one.end))
+    located = snapshot.locate(min(first, len(snapshot.raw) - 1))
     part = located[0] if located else snapshot.parts[-1]
-    last = part.first + part.count
-    if one.start[0] > len(snapshot.raw):  # behind the last line
-        end = position(snapshot, len(snapshot.raw), len(snapshot.raw[-1].encode()), encoding)
-        return part, end, end
-    start = position(snapshot, *one.start, encoding)
-    if one.end[0] > last:
-        return part, start, position(snapshot, last, len(snapshot.raw[last - 1].encode()), encoding)
-    return part, start, position(snapshot, *one.end, encoding)
+    end = part.first + part.count
+    start = _at(snapshot, first + 1, one.start - starts[first], encoding)
+    if first >= end:
+        start = _at(snapshot, end, len(snapshot.raw[end - 1]), encoding)
+    if last >= end:
+        return part, types.Range(start, _at(snapshot, end, len(snapshot.raw[end - 1]), encoding))
+    return part, types.Range(start, _at(snapshot, last + 1, one.end - starts[last], encoding))

@@ -1,8 +1,7 @@
 """Open documents: their text as the client has it, edited in place, and the identity of every line.
 
 A line keeps its id while it is edited and moved, so numbers that belong to a line stay with it between an
-edit and
-the next answer. Nothing here knows the protocol's types.
+edit and the next answer. Nothing here knows the protocol's types.
 """
 
 from __future__ import annotations
@@ -92,9 +91,7 @@ def _fresh(count: int) -> list[int]:
 
 
 def _kept(old: list[int], count: int, prefix: str, suffix: str) -> list[int]:
-    """Ids of `count` lines that stand where `old` stood: the text before and after the edit keeps its
-    line's.
-    """
+    """Ids of `count` lines that stand where `old` stood; text before and after the edit keeps its line's."""
     if count == len(old):
         return old
     ids = _fresh(count)

@@ -11,8 +11,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from bitlens.analysis import Placed
+from bitlens.cache import Stamp
 from bitlens.numbers import Numbers
 from bitlens.problems import Problem
+from bitlens.sites import Site
 
 from bitlens_server.snapshot import Snapshot
 
@@ -35,7 +37,18 @@ class Measured:
     program: str
     name: str
     numbers: Numbers
+    key: str
+    """What it was measured from, as `bitlens.cache.key` says."""
+    stamps: Mapping[str, Stamp]
     stale: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Study:
+    """What the source of a program says."""
+
+    sites: tuple[Site, ...] = ()
+    static: tuple[Numbers, ...] = ()
 
 
 class Known:
@@ -44,6 +57,7 @@ class Known:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._static: dict[str, tuple[Tied, ...]] = {}
+        self._sites: dict[str, tuple[tuple[int, Site], ...]] = {}
         self._measured: dict[tuple[str, str], Measured] = {}
         self._tied: dict[tuple[str, str, str], Tied] = {}
         self._problems: dict[str, tuple[Problem, ...]] = {}
@@ -58,6 +72,12 @@ class Known:
         lines = {id: number for number, id in enumerate(snapshot.ids, 1)}
         return tuple(_place(one, lines) for one in tied)
 
+    def sites(self, program: str, snapshot: Snapshot) -> tuple[Site, ...]:
+        """Where models are built and defined, on the lines of now."""
+        found = self._sites.get(program, ())
+        lines = {id: number for number, id in enumerate(snapshot.ids, 1)} if found else {}
+        return tuple(replace(site, line=lines[id]) for id, site in found if id in lines)
+
     def problems(self, program: str) -> tuple[Problem, ...]:
         """What went wrong when the program's models were last measured."""
         return self._problems.get(program, ())
@@ -66,26 +86,23 @@ class Known:
         """Keep what went wrong, until the next measurement."""
         self._problems[program] = tuple(problems)
 
-    def set_static(self, program: str, snapshot: Snapshot, numbers: Iterable[Numbers]) -> None:
-        """What the source alone says of a program's models."""
-        tied = tuple(_tie(one, str(snapshot.path.absolute()), snapshot.ids) for one in numbers)
+    def set_study(self, program: str, snapshot: Snapshot, study: Study) -> None:
+        """What the source alone says of a program."""
+        tied = tuple(_tie(one, str(snapshot.path.absolute()), snapshot.ids) for one in study.static)
+        sites = tuple((snapshot.ids[s.line - 1], s) for s in study.sites if s.line <= len(snapshot.ids))
         with self._lock:
             self._static[program] = tied
+            self._sites[program] = sites
 
     def set_measured(
-        self,
-        program: str,
-        name: str,
-        numbers: Numbers,
-        snapshot: Snapshot,
-        others: Iterable[tuple[str, Snapshot]],
+        self, measured: Measured, snapshot: Snapshot, others: Iterable[tuple[str, Snapshot]]
     ) -> set[str]:
-        """New numbers of one model; `others` are open programs that may hold library lines of it. Those
-        changed.
-        """
+        """New numbers of one model; `others` are open programs that may hold library lines. Those changed."""
+        program, name, numbers = measured.program, measured.name, measured.numbers
         changed = {program}
         with self._lock:
-            self._measured[program, name] = Measured(program, name, numbers)
+            self._measured.pop((program, name), None)
+            self._measured[program, name] = measured
             self._set(program, program, name, _tie(numbers, str(snapshot.path.absolute()), snapshot.ids))
             for other, theirs in others:
                 tied = _tie_library(numbers, theirs)
@@ -115,6 +132,10 @@ class Known:
                 self._measured[program, name] = replace(measured, stale=name not in fresh)
         return changed
 
+    def is_tied(self, program: str, name: str) -> bool:
+        """Whether a program's own model has its lines in the open text."""
+        return (program, program, name) in self._tied
+
     def measured_of(self, program: str) -> list[tuple[str, Measured]]:
         """The measured models of a program, by their names."""
         return [(name, measured) for (owner, name), measured in self._measured.items() if owner == program]
@@ -127,6 +148,7 @@ class Known:
         """Lines of a closed program have no identity any more; its measured models stay known."""
         with self._lock:
             self._static.pop(program, None)
+            self._sites.pop(program, None)
             self._tied = {key: tied for key, tied in self._tied.items() if key[0] != program}
         self._problems.pop(program, None)
 
@@ -148,8 +170,8 @@ def _tie(numbers: Numbers, file: str, ids: tuple[int, ...]) -> Tied:
 
 
 def _tie_library(numbers: Numbers, snapshot: Snapshot) -> Tied | None:
-    """Numbers tied to a file that constructs parts of the model, by the text that is on disk; None if it
-    does not.
+    """Numbers tied to a file that constructs parts of the model, by the text that is on disk; None if it does
+    not.
     """
     here = os.path.realpath(snapshot.path)
     for file in numbers.files:

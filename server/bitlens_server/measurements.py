@@ -6,61 +6,23 @@ Nothing starts unless the client said that the workspace is trusted.
 from __future__ import annotations
 
 import asyncio
-import threading
-import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from bitlens import measuring
-from bitlens.client import Worker
-from bitlens.collect import Collector
-from bitlens.numbers import Numbers
-from bitlens.problems import BitlensError, Problem
-from bitlens.quantities import parse_size
-from bitlens.settings import Settings
-from bitlens.source.program import Program
-from bitlens.source.slice import Slice, slices
-from bitlens.source.statements import parse
+from bitlens.problems import Problem
 
+from bitlens_server.building import Run, build
+from bitlens_server.known import Measured
 from bitlens_server.progress import Progress
-from bitlens_server.snapshot import Snapshot
 
 if TYPE_CHECKING:
     from bitlens_server.server import Server
 
-STREAM_EVERY = 0.25
-"""Seconds between two looks at the layers that arrived."""
 UNTRUSTED = Problem(
     "untrusted",
     "measuring runs the code of this workspace, which is not trusted; start the server with the client option"
     " `trusted: true` (in VS Code: trust the workspace).",
 )
-
-
-@dataclass(eq=False)
-class Run:
-    """One measurement of a program, queued or running."""
-
-    program: str
-    snapshot: Snapshot
-    settings: Settings
-    selection: str | None
-    cancelled: threading.Event = field(default_factory=threading.Event)
-    worker: Worker | None = None
-    model: str = ""
-    done: int = 0
-    total: int | None = None
-    token: str = ""
-    """Of its progress bar."""
-
-    def cancel(self) -> None:
-        """End it, from any thread; the worker and all that it started are killed."""
-        self.cancelled.set()
-        if self.worker is not None:
-            self.worker.kill()
 
 
 class Measurements:
@@ -130,87 +92,28 @@ class Measurements:
         await progress.begin()
         self._server.say_status()
 
-        def publish(job: Callable[[], None]) -> None:
-            loop.call_soon_threadsafe(job)
+        def publish(measured: Measured) -> None:
+            loop.call_soon_threadsafe(self._take, run, measured, progress)
 
-        problems = await loop.run_in_executor(self._thread, lambda: self._measure(run, progress, publish))
+        before = self._server.known.measured_of(run.program)
+        problems = await loop.run_in_executor(self._thread, build, run, self._server.cache, publish)
         self._server.known.complain(run.program, problems)
+        self._restore(run, before)
         progress.end("cancelled" if run.cancelled.is_set() else "done")
         for problem in problems:
             if not run.cancelled.is_set() and problem.severity == "error":
                 self._server.tell(f"{run.snapshot.path.name}: {problem.message}")
 
-    def _measure(
-        self, run: Run, progress: Progress, publish: Callable[[Callable[[], None]], None]
-    ) -> tuple[Problem, ...]:
-        """In the measuring thread: all models of the program, one after the other."""
-        try:
-            pieces = slices(
-                Program(run.snapshot.path, run.snapshot.text, parse(run.snapshot.text)), run.selection
-            )
-            options = options_of(run.settings)
-            problems: list[Problem] = []
-            with closing(measuring.worker_for(options)) as worker:
-                run.worker = worker
-                for piece in pieces:
-                    if run.cancelled.is_set():
-                        break
-                    problems += self._piece(run, piece, options, progress, publish)
-            return tuple(problems)
-        except BitlensError as error:
-            return (error.problem,)
-
-    def _piece(
-        self,
-        run: Run,
-        piece: Slice,
-        options: measuring.Options,
-        progress: Progress,
-        publish: Callable[[Callable[[], None]], None],
-    ) -> tuple[Problem, ...]:
-        if not piece.runnable:
-            return piece.problems
-        assert run.worker is not None
-        last = 0.0
-
-        def arrived(collector: Collector) -> None:
-            nonlocal last
-            run.model, run.done, run.total = piece.name, len(collector.layers), collector.expected
-            if time.monotonic() - last > STREAM_EVERY and collector.layers:
-                last = time.monotonic()
-                numbers = numbers_of(collector, complete=False)
-                if numbers is not None:
-                    publish(lambda: self._publish(run, piece.name, numbers, progress))
-
-        collector = measuring.measure_slice(piece, options, run.worker, arrived)
-        numbers = None if run.cancelled.is_set() else numbers_of(collector, complete=True)
-        if numbers is None:
-            return tuple(collector.problems)
-        publish(lambda: self._publish(run, piece.name, numbers, progress))
-        return piece.problems
-
-    def _publish(self, run: Run, name: str, numbers: Numbers, progress: Progress) -> None:
+    def _take(self, run: Run, measured: Measured, progress: Progress) -> None:
         """On the event loop: new numbers for everyone who shows lines of this model."""
-        progress.report(f"{name}: {run.done}/{run.total or '?'} layers", run.done, run.total)
-        self._server.take_measured(run.program, name, numbers, run.snapshot)
+        if run.cancelled.is_set():
+            return
+        progress.report(f"{measured.name}: {run.done}/{run.total or '?'} layers", run.done, run.total)
+        self._server.take_measured(measured, run.snapshot)
 
-
-def numbers_of(collector: Collector, complete: bool) -> Numbers | None:
-    """What arrived so far as numbers."""
-    model = collector.model()
-    if model is None:
-        return None
-    return Numbers(model, "measured", collector.environment, time.time(), complete)
-
-
-def options_of(settings: Settings) -> measuring.Options:
-    """How the settings ask for models to be measured."""
-    wanted = settings.measure
-    return measuring.Options(
-        python=settings.interpreter or None,
-        device=wanted.device,
-        schemes=tuple(dict.fromkeys((*wanted.schemes, *settings.hints.schemes))),
-        allow_network=wanted.allow_network,
-        time_limit=wanted.time_limit,
-        memory_limit=parse_size(wanted.memory_limit) if wanted.memory_limit else None,
-    )
+    def _restore(self, run: Run, before: list[tuple[str, Measured]]) -> None:
+        """A model whose measurement did not come to its end keeps the numbers that it had."""
+        now = dict(self._server.known.measured_of(run.program))
+        for name, measured in before:
+            if name in now and not now[name].numbers.complete:
+                self._server.take_measured(measured, run.snapshot)

@@ -62,9 +62,7 @@ class Protocol(LanguageServerProtocol):
 
 
 def guarded(handler: Handler) -> Handler:
-    """A request handler that answers nothing where it fails, and says ContentModified where its text is
-    gone.
-    """
+    """A request handler that answers nothing where it fails, ContentModified where its text is gone."""
 
     @functools.wraps(handler)
     async def answer(server: Any, *arguments: Any) -> Any:

@@ -10,13 +10,13 @@ from typing import Any
 
 from bitlens import __version__
 from bitlens.analysis import Analysis
-from bitlens.numbers import Numbers
+from bitlens.cache import MeasurementCache
 from lsprotocol import types
 from pygls.lsp.server import LanguageServer
 
 from bitlens_server.analyses import Analyses
 from bitlens_server.client import Client
-from bitlens_server.known import Known
+from bitlens_server.known import Known, Measured
 from bitlens_server.measurements import Measurements
 from bitlens_server.protocol import Protocol
 from bitlens_server.refresh import Refresher
@@ -48,6 +48,7 @@ class Server(LanguageServer):
         self.session = Session()
         self.settings = SettingsStore()
         self.known = Known()
+        self.cache = MeasurementCache()
         self.analyses = Analyses(self.session, self._analyse)
         self.measurements = Measurements(self)
         self.studies = Studies(self)
@@ -63,6 +64,7 @@ class Server(LanguageServer):
             previous.text if same_text and previous is not None else snapshot.text,
             self.known.placed(program, snapshot),
             self.settings.of(snapshot.path),
+            sites=self.known.sites(program, snapshot),
             problems=self.known.problems(program),
             version=snapshot.version,
         )
@@ -72,12 +74,15 @@ class Server(LanguageServer):
         self.analyses.outdate(program)
         self.refresher.soon()
 
-    def take_measured(self, program: str, name: str, numbers: Numbers, snapshot: Snapshot) -> None:
+    def take_measured(self, measured: Measured, snapshot: Snapshot) -> None:
         """Numbers of a model arrived."""
-        others = [(other, self.session.snapshot(other)) for other in self.session.programs()]
-        for changed in self.known.set_measured(program, name, numbers, snapshot, others):
+        for changed in self.known.set_measured(measured, snapshot, self.open_programs()):
             self.news(changed)
         self.say_status()
+
+    def open_programs(self) -> list[tuple[str, Snapshot]]:
+        """Every open program and its text of now."""
+        return [(program, self.session.snapshot(program)) for program in self.session.programs()]
 
     def push_diagnostics(self) -> None:
         """For clients that do not pull."""

@@ -52,9 +52,7 @@ class Snapshot:
         return next((part for part in self.parts if part.uri == uri), None)
 
     def locate(self, line: int) -> tuple[Part, int] | None:
-        """The document in which a line (from 0) of the program stands, and the line in it; None past the
-        end.
-        """
+        """The document that holds a line (from 0) of the program, and the line in it; None past the end."""
         for part in self.parts:
             if part.first <= line < part.first + part.count:
                 return part, line - part.first

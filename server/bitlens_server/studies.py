@@ -3,9 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from bitlens import cache, interpreters
+from bitlens.analysis import Analysis
+from bitlens.measuring import Options
+from bitlens.numbers import Numbers
+from bitlens.problems import BitlensError
+from bitlens.sites import sites_of
+from bitlens.source.slice import Slice
+
+from bitlens_server.building import options_of
+from bitlens_server.known import Measured, Study
 from bitlens_server.snapshot import Snapshot
 
 if TYPE_CHECKING:
@@ -13,6 +25,17 @@ if TYPE_CHECKING:
 
 PAUSE = 0.25
 """Seconds without an edit after which a program is studied."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a study found."""
+
+    study: Study
+    fresh: frozenset[str]
+    """Names of measured models whose numbers still hold."""
+    kept: tuple[Measured, ...]
+    """Models that were measured before, perhaps by another server, and still hold."""
 
 
 class Studies:
@@ -48,4 +71,55 @@ class Studies:
         task.add_done_callback(self._tasks.discard)
 
     async def _study(self, program: str, snapshot: Snapshot) -> None:
-        pass
+        loop = asyncio.get_running_loop()
+        try:
+            found = await loop.run_in_executor(self._thread, self._work, program, snapshot)
+        except Exception:
+            self._server.report_mistake("study")
+            return
+        if self._server.session.version(program) == snapshot.version:
+            self._take(program, snapshot, found)
+
+    def _work(self, program: str, snapshot: Snapshot) -> Found:
+        """In the studying thread."""
+        settings = self._server.settings.of(snapshot.path)
+        analysis = Analysis(snapshot.path, snapshot.text, settings=settings)
+        sites, pieces, _ = sites_of(analysis.program)
+        options = options_of(settings)
+        try:
+            python = interpreters.choose(options.python).path
+        except BitlensError:
+            return Found(Study(sites), frozenset(), ())
+        return self._compare(program, Study(sites), pieces, options, python)
+
+    def _compare(
+        self, program: str, study: Study, pieces: Iterable[Slice], options: Options, python: str
+    ) -> Found:
+        """Which measured models are still as the source says, and which ones the disk knows."""
+        known = dict(self._server.known.measured_of(program))
+        fresh: set[str] = set()
+        kept: list[Measured] = []
+        for piece in pieces:
+            if not piece.runnable:
+                continue
+            key, measured = cache.key(piece, options, python), known.get(piece.name)
+            if measured and measured.key == key and self._server.known.is_tied(program, piece.name):
+                fresh.update([piece.name] if cache.is_current(measured.stamps) else [])
+                continue
+            found = self._server.cache.load(piece, options, python)
+            if found is not None:
+                fresh.add(piece.name)
+                numbers = Numbers(found.model, "measured", found.environment, found.when)
+                kept.append(Measured(program, piece.name, numbers, key, found.stamps))
+        return Found(study, frozenset(fresh), tuple(kept))
+
+    def _take(self, program: str, snapshot: Snapshot, found: Found) -> None:
+        known = self._server.known
+        known.set_study(program, snapshot, found.study)
+        changed = {program}
+        for measured in found.kept:
+            changed |= known.set_measured(measured, snapshot, self._server.open_programs())
+        if self._server.measurements.running(program) is None:
+            changed |= known.set_stale(program, found.fresh)
+        for one in changed:
+            self._server.news(one)

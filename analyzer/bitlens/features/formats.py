@@ -2,10 +2,8 @@
 with it.
 
 A binary floating format of e exponent and m mantissa bits with bias b has the step 2^-m at 1, the smallest
-normal
-number 2^(1-b) and the smallest subnormal 2^(1-b-m). Its largest number is (2 - 2^-m) 2^(2^e-2-b) where the
-top
-exponent is kept for infinity and NaN (IEEE 754).
+normal number 2^(1-b) and the smallest subnormal 2^(1-b-m). Its largest number is (2 - 2^-m) 2^(2^e-2-b) where
+the top exponent is kept for infinity and NaN (IEEE 754).
 """
 
 from __future__ import annotations

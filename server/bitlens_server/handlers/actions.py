@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
+from difflib import SequenceMatcher
+from itertools import accumulate
 from typing import Any
 
-from bitlens import actions, rules
-from bitlens.edits import Finding, Offer, Position, TextEdit
+from bitlens import actions
+from bitlens.editing.offers import Span, TextEdit, applied
 from lsprotocol import types
 
 from bitlens_server import convert
@@ -18,9 +21,7 @@ KINDS = [types.CodeActionKind.QuickFix, types.CodeActionKind.RefactorRewrite, FI
 
 
 async def code_action(server: Server, params: types.CodeActionParams) -> list[types.CodeAction] | None:
-    """What can be done at a selection; the edits come with `codeAction/resolve` where the client asks for
-    them.
-    """
+    """What can be done at a selection; the edits come with `codeAction/resolve` where clients can ask."""
     uri = params.text_document.uri
     program = server.session.program(uri)
     if program is None or not server.client.code_action_literals:
@@ -29,10 +30,8 @@ async def code_action(server: Server, params: types.CodeActionParams) -> list[ty
     part = current.snapshot.part(uri)
     if part is None or not part.count:
         return None
-    encoding = server.session.encoding
-    start = convert.place(current.snapshot, part, params.range.start, encoding)
-    end = convert.place(current.snapshot, part, params.range.end, encoding)
-    return await asyncio.to_thread(_offered, server, current, uri, (start, end), params.context)
+    span = convert.span(current.snapshot, part, params.range, server.session.encoding)
+    return await asyncio.to_thread(_offered, server, current, uri, span, params.context)
 
 
 async def code_action_resolve(server: Server, action: types.CodeAction) -> types.CodeAction:
@@ -42,30 +41,45 @@ async def code_action_resolve(server: Server, action: types.CodeAction) -> types
     if program is None:
         return action
     current = await server.analyses.current(program)
-    if data.get("fixAll"):
-        edits = await asyncio.to_thread(_safe_edits, current)
-    else:
-        edits = await asyncio.to_thread(actions.edits, current.analysis, convert.offer(data))
-    action.edit = convert.workspace_edit(current.snapshot, edits, server.session.encoding, server.client)
+    action.edit = await asyncio.to_thread(_edit, server, current, data)
     return action
 
 
+def _edit(server: Server, current: Current, data: dict[str, Any]) -> types.WorkspaceEdit | None:
+    analysis = current.analysis
+    if data.get("fixAll"):
+        offer = actions.fix_all(analysis)
+    else:
+        asked = (data.get("id"), data.get("title"))
+        offered = actions.offered(analysis, Span(*data["span"]))
+        offer = next((one for one in offered if (one.id, one.title) == asked), None)
+    if offer is None:
+        return None
+    edits = by_lines(analysis.text, offer.edit()) if data.get("fixAll") else offer.edit()
+    return convert.workspace_edit(current.snapshot, edits, server.session.encoding, server.client)
+
+
 def _offered(
-    server: Server,
-    current: Current,
-    uri: str,
-    at: tuple[Position, Position],
-    context: types.CodeActionContext,
+    server: Server, current: Current, uri: str, span: Span, context: types.CodeActionContext
 ) -> list[types.CodeAction]:
+    place = [span.line, span.column, span.end_line, span.end_column]
     found: list[types.CodeAction] = []
-    here = [f for f in rules.findings(current.analysis) if f.start <= at[1] and at[0] <= f.end]
-    for finding in here:
-        diagnostics = [d for d in context.diagnostics if d.code == finding.code]
-        found += [_action(server, current, uri, offer, diagnostics) for offer in finding.fixes]
-    offers = actions.offers(current.analysis, *at)
-    found += [_action(server, current, uri, offer, []) for offer in offers]
-    found += _fix_all(server, current, uri)
-    return [action for action in found if _is_asked_for(action.kind, context.only)]
+    for offer in actions.offered(current.analysis, span):
+        diagnostics = [d for d in context.diagnostics if d.code == offer.id]
+        data = {"uri": uri, "id": offer.id, "title": offer.title, "span": place}
+        preferred = (bool(diagnostics) and offer.safe) or None
+        kind = types.CodeActionKind(offer.kind)
+        found.append(
+            types.CodeAction(offer.title, kind, diagnostics or None, is_preferred=preferred, data=data)
+        )
+    everything = actions.fix_all(current.analysis) if _is_asked_for(FIX_ALL, context.only) else None
+    if everything is not None:
+        found.append(types.CodeAction(everything.title, FIX_ALL, data={"uri": uri, "fixAll": True}))
+    found = [action for action in found if _is_asked_for(action.kind, context.only)]
+    if not server.client.resolves_actions:
+        for action in found:
+            action.edit = _edit(server, current, dict(action.data or {}))
+    return found
 
 
 def _is_asked_for(kind: Any, only: Any) -> bool:
@@ -77,47 +91,13 @@ def _is_asked_for(kind: Any, only: Any) -> bool:
     return any(one in ("", name) or name.startswith(one + ".") for one in wanted)
 
 
-def _action(
-    server: Server, current: Current, uri: str, offer: Offer, diagnostics: list[types.Diagnostic]
-) -> types.CodeAction:
-    action = types.CodeAction(
-        offer.title,
-        types.CodeActionKind(offer.kind),
-        diagnostics=diagnostics or None,
-        is_preferred=offer.preferred or None,
-        data=convert.offer_data(uri, offer),
+def by_lines(text: str, edits: Sequence[TextEdit]) -> tuple[TextEdit, ...]:
+    """The same change as edits of whole lines: cells between two changed ones are not part of any."""
+    old, new = (split.splitlines(keepends=True) for split in (text, applied(text, edits)))
+    starts = list(accumulate(map(len, old), initial=0))
+    matcher = SequenceMatcher(None, old, new, autojunk=False)
+    return tuple(
+        TextEdit(starts[i], starts[j], "".join(new[k:m]))
+        for kind, i, j, k, m in matcher.get_opcodes()
+        if kind != "equal"
     )
-    if not server.client.resolves_actions:
-        edits = actions.edits(current.analysis, offer)
-        action.edit = convert.workspace_edit(current.snapshot, edits, server.session.encoding, server.client)
-    return action
-
-
-def _fix_all(server: Server, current: Current, uri: str) -> list[types.CodeAction]:
-    edits = _safe_edits(current)
-    if not edits:
-        return []
-    action = types.CodeAction("Fix all safe bitlens findings", FIX_ALL, data={"uri": uri, "fixAll": True})
-    if not server.client.resolves_actions:
-        action.edit = convert.workspace_edit(current.snapshot, edits, server.session.encoding, server.client)
-    return [action]
-
-
-def _safe_edits(current: Current) -> tuple[TextEdit, ...]:
-    """Every safe fix whose edits touch no other's."""
-    taken: list[TextEdit] = []
-    for offer in _safe_offers(rules.findings(current.analysis)):
-        edits = actions.edits(current.analysis, offer)
-        fresh = tuple(edit for edit in edits if edit not in taken)
-        if not any(_touch(edit, other) for edit in fresh for other in taken):
-            taken += fresh
-    return tuple(taken)
-
-
-def _safe_offers(findings: tuple[Finding, ...]) -> list[Offer]:
-    firsts = [next((offer for offer in finding.fixes if offer.safe), None) for finding in findings]
-    return [offer for offer in firsts if offer is not None]
-
-
-def _touch(one: TextEdit, other: TextEdit) -> bool:
-    return one.start <= other.end and other.start <= one.end

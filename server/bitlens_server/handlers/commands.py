@@ -32,9 +32,7 @@ async def cancel(server: Server, *arguments: Any) -> dict[str, Any]:
 
 
 async def open_model_tree(server: Server, *arguments: Any) -> dict[str, Any] | None:
-    """`bitlens.modelTree [uri] [model]`: the tree as text and data; shown as a document where the client
-    can.
-    """
+    """`bitlens.modelTree [uri] [model]`: the tree as text and data, shown where the client can."""
     program = _program(server, arguments)
     if program is None:
         return None

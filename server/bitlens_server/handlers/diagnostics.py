@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from bitlens import rules
-from bitlens.edits import Finding
+from bitlens.rules import Finding
 from lsprotocol import types
 
 from bitlens_server import convert
@@ -48,8 +48,10 @@ async def push(server: Server) -> None:
 
 def _by_document(server: Server, current: Current) -> dict[str, list[types.Diagnostic]]:
     found: dict[str, list[types.Diagnostic]] = {}
+    if not current.analysis.settings.diagnostics.enabled:
+        return found
     for finding in rules.findings(current.analysis):
-        located = current.snapshot.locate(finding.start[0] - 1)
+        located = current.snapshot.locate(finding.span.line - 1)
         if located is not None:
             found.setdefault(located[0].uri, []).append(_diagnostic(server, current, finding))
     return found
@@ -57,10 +59,9 @@ def _by_document(server: Server, current: Current) -> dict[str, list[types.Diagn
 
 def _diagnostic(server: Server, current: Current, finding: Finding) -> types.Diagnostic:
     return types.Diagnostic(
-        convert.range_(current.snapshot, finding.start, finding.end, server.session.encoding),
+        convert.span_range(current.snapshot, finding.span, server.session.encoding),
         finding.message,
         severity=convert.severity(finding.severity),
         code=finding.code,
         source="bitlens",
-        tags=[types.DiagnosticTag.Deprecated] if finding.deprecated else None,
     )
