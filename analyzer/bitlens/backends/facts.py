@@ -33,6 +33,8 @@ class LayerFacts:
     bases: tuple[str, ...]
     """Dotted names of the classes in the module's method resolution order, its own first."""
     tensors: tuple[TensorFacts, ...]
+    output_embedding: bool = False
+    """Whether it is what transformers' `get_output_embeddings()` returns: the head that quantizers skip."""
 
     def tensor(self, name: str) -> TensorFacts | None:
         """The tensor of this name, or None."""

@@ -57,8 +57,8 @@ class Chunk(Protocol):
         """The greatest magnitude of each whole block, (blocks, 1), in `weight`'s dtype."""
         ...
 
-    def buffer(self, dtype: Any = None) -> Tensor:
-        """Reused memory of `weight`'s shape, content unknown; one buffer per dtype (default: `weight`'s)."""
+    def buffer(self, dtype: Any = None, use: str = "scheme") -> Tensor:
+        """Reused memory of `weight`'s shape, content unknown; one per dtype (default: `weight`'s) and use."""
         ...
 
 
@@ -122,3 +122,9 @@ def numel(shape: Shape) -> int:
 def row_length(shape: Shape) -> int:
     """Elements of one output channel of a weight (out, ...)."""
     return numel(shape[1:])
+
+
+def in_own_dtype(chunk: Chunk, wide: Tensor) -> Tensor:
+    """Values rounded to the weight's dtype, as a library leaves them that dequantizes into it."""
+    own = getattr(chunk.torch, chunk.dtype)
+    return wide if own == wide.dtype else chunk.buffer(own).copy_(wide)

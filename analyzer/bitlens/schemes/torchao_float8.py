@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bitlens.schemes.base import Chunk, Scheme, Shape, numel, row_length
-from bitlens.schemes.torchao_int import ONE_INPUT, in_own_dtype
+from bitlens.schemes.base import Chunk, Scheme, Shape, in_own_dtype, numel, row_length
+from bitlens.schemes.torchao_int import ONE_INPUT
 
 if TYPE_CHECKING:
     from torch import Tensor

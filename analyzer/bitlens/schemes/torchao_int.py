@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bitlens.schemes.base import ITEM_BYTES, Chunk, Scheme, Shape, numel, row_length
+from bitlens.schemes.base import ITEM_BYTES, Chunk, Scheme, Shape, in_own_dtype, numel, row_length
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -23,12 +23,6 @@ def refuses_integers(shape: Shape, dtype: str) -> str | None:
     if dtype == "float64":
         return "torchao raises: it takes float32, bfloat16 and float16 weights, this one is float64"
     return None
-
-
-def in_own_dtype(chunk: Chunk, wide: Tensor) -> Tensor:
-    """The values rounded to the weight's dtype."""
-    own = getattr(chunk.torch, chunk.dtype)
-    return wide if own == wide.dtype else chunk.buffer(own).copy_(wide)
 
 
 class TorchaoInt8(Scheme):

@@ -97,9 +97,9 @@ class BlockChunk:
         low, high = self._extremes()
         return torch.maximum(-low, high)
 
-    def buffer(self, dtype: Any = None) -> Tensor:
+    def buffer(self, dtype: Any = None, use: str = "scheme") -> Tensor:
         """Reused memory of the chunk's shape."""
-        return self._read.workspace.buffer("scheme", self.weight, dtype)
+        return self._read.workspace.buffer(use, self.weight, dtype)
 
 
 class Weight:

@@ -1,0 +1,175 @@
+"""bitsandbytes' 4-bit weights (0.50): sixteen values per block of 64, its scales optionally quantized too.
+
+Blocks run over the flattened weight and cross its rows; the last one may be short.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from bitlens.schemes.base import Chunk, Scheme, Shape, in_own_dtype, numel
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+_BLOCK = 64
+_OUTER = 256
+_LEAST = 1e-38
+
+# The published NF4 values, and FP4's (sign, two exponent bits, one mantissa bit) divided by its greatest, 12.
+_NF4 = (
+    -1.0,
+    -0.6961928009986877,
+    -0.5250730514526367,
+    -0.39491748809814453,
+    -0.28444138169288635,
+    -0.18477343022823334,
+    -0.09105003625154495,
+    0.0,
+    0.07958029955625534,
+    0.16093020141124725,
+    0.24611230194568634,
+    0.33791524171829224,
+    0.44070982933044434,
+    0.5626170039176941,
+    0.7229568362236023,
+    1.0,
+)
+_FP4_POSITIVE = (0.0, 0.0625, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0)
+_FP4 = tuple(sorted({sign * value / 12 for sign in (-1, 1) for value in _FP4_POSITIVE}))
+
+_STEPS = 2047
+
+
+class Nearest:
+    """The nearest of a few sorted values in [-1, 1], ties to the lower, by two table look-ups.
+
+    [-1, 1] is cut into steps so small that each holds one midpoint at most. The first table says where it is,
+    the second holds the values on either side. From x to its step is monotone in floating point: it is exact.
+    """
+
+    def __init__(self, torch: Any, values: Tensor) -> None:
+        self.values = values
+        self.bounds = (values[1:] + values[:-1]) / 2
+        steps = self._step(torch, self.bounds, torch.empty_like(self.bounds)).long()
+        device, edges = values.device, torch.arange(2 * _STEPS + 1, device=values.device)
+        self.bound_in_step = torch.full((2 * _STEPS + 1,), 2.0, device=device).index_copy_(
+            0, steps, self.bounds
+        )
+        below = torch.bucketize(edges, steps)
+        self.sides = torch.stack([values[below], values[torch.bucketize(edges, steps, right=True)]], 1).view(
+            -1
+        )
+
+    @staticmethod
+    def _step(torch: Any, x: Tensor, out: Tensor) -> Tensor:
+        return torch.mul(x, _STEPS, out=out).add_(_STEPS)  # type: ignore[no-any-return]
+
+    def round(self, chunk: Chunk, x: Tensor) -> Tensor:
+        """Replaces x by the nearest values; NaN is taken for the greatest, as bucketize does."""
+        torch = chunk.torch
+        scratch, index = chunk.buffer(x.dtype, "step"), chunk.buffer(torch.int32, "step")
+        index.copy_(self._step(torch, x, scratch))
+        torch.index_select(self.bound_in_step, 0, index.view(-1), out=scratch.view(-1))
+        above = torch.gt(x, scratch, out=chunk.buffer(torch.int32, "above"))
+        index.mul_(2).add_(above)
+        torch.index_select(self.sides, 0, index.view(-1), out=x.view(-1))
+        return x
+
+    def round_slowly(self, torch: Any, x: Tensor) -> Tensor:
+        """The same for values that are not finite."""
+        return self.values[torch.bucketize(x, self.bounds)]
+
+
+def dynamic_map(torch: Any, device: Any) -> Tensor:
+    """The signed 8-bit dynamic type: seven decades below 1, the k-th of 2^k midpoints of equal steps."""
+    positive = []
+    for decade in range(7):
+        edges = torch.linspace(0.1, 1, 2**decade + 1, dtype=torch.float32)
+        positive.append(10.0 ** (decade - 6) * ((edges[:-1] + edges[1:]) / 2))
+    values = torch.cat(positive)
+    ends = torch.tensor([0.0, 1.0])
+    return torch.cat([values, -values, ends]).sort().values.to(device)  # type: ignore[no-any-return]
+
+
+class Bitsandbytes4bit(Scheme):
+    """m = absmax of a block, q = nearest value to clamp(W / m, -1, 1), Ŵ = value m, in float32.
+
+    "double": m is quantized too, around its mean, to the 8-bit dynamic type in blocks of 256.
+    Stored: packed codes, m (float32 or 8-bit), the tables of values that every layer keeps.
+    """
+
+    library = "bitsandbytes"
+    bits = 4
+    arithmetic = "wide"
+
+    def __init__(self, kind: str, values: tuple[float, ...], double: bool) -> None:
+        self.id = f"bitsandbytes.{kind}{'_double' if double else ''}"
+        self.title = f"{kind} weights of bitsandbytes{', scales quantized too' if double else ''}"
+        self.granularity = "block of 64 of the flattened weight"
+        self.bytes_per_weight = 0.5 + ((1 + 4 / _OUTER) if double else 4) / _BLOCK
+        self.double = double
+        self._values = values
+
+    def block(self, shape: Shape, dtype: str) -> int:
+        return _BLOCK
+
+    def refuses(self, shape: Shape, dtype: str) -> str | None:
+        return "bitsandbytes raises: it takes 16 and 32-bit floats only" if dtype == "float64" else None
+
+    def prepare(self, torch: Any, weight: Tensor, shape: Shape) -> tuple[Nearest, Tensor | None]:
+        nearest = Nearest(torch, torch.tensor(self._values, device=weight.device))
+        return nearest, _quantized_twice(torch, weight) if self.double else None
+
+    def round_trip(self, chunk: Chunk) -> Tensor:
+        nearest, scales = chunk.state
+        torch, largest = chunk.torch, chunk.absmax()
+        divisor = largest.clamp(min=_LEAST)
+        x = chunk.buffer()
+        if chunk.weight.shape[1] < _BLOCK:
+            torch.div(chunk.weight, divisor, out=x)
+            largest = divisor
+        else:
+            torch.mul(chunk.weight, divisor.reciprocal(), out=x)
+        x.clamp_(-1, 1)
+        finite = bool(largest.isfinite().all())
+        x = nearest.round(chunk, x) if finite else nearest.round_slowly(torch, x)
+        if scales is not None:
+            first = chunk.start // _BLOCK
+            largest = scales[first : first + len(largest)].view(-1, 1)
+        return in_own_dtype(chunk, x.mul_(largest))
+
+    def stored_bytes(self, shape: Shape, dtype: str) -> int:
+        blocks = -(-numel(shape) // _BLOCK)
+        packed = -(-numel(shape) // 2) + 4 * 16
+        if not self.double:
+            return packed + 4 * blocks
+        return packed + blocks + 4 * -(-blocks // _OUTER) + 4 * 256 + 4
+
+
+def _quantized_twice(torch: Any, weight: Tensor) -> Tensor:
+    """The scales of the whole weight after their own round trip, (blocks,)."""
+    even = weight.numel() // _BLOCK * _BLOCK
+    parts = [weight[:even].view(-1, _BLOCK), weight[even:].view(1, -1)]
+    largest = torch.cat([torch.maximum(-p.amin(1), p.amax(1)).float() for p in parts if p.numel()])
+    largest[len(parts[0]) :].clamp_(min=_LEAST)
+    mean = largest.mean()
+    centred = largest - mean
+    table = dynamic_map(torch, weight.device)
+    outer = [part.abs().amax() for part in centred.split(_OUTER)]
+    result = [_to_dynamic(torch, part, top, table) * top for part, top in zip(centred.split(_OUTER), outer)]
+    return torch.cat(result) + mean  # type: ignore[no-any-return]
+
+
+def _to_dynamic(torch: Any, values: Tensor, top: Tensor, table: Tensor) -> Tensor:
+    """Nearest values of the table as the library's CPU code finds them: through a grid of 65536 points."""
+    grid = ((values / top + 1) * 0.5 * 65535 + 0.5).nan_to_num().int()
+    points = -1 + 2 * grid / 65535
+    return table[torch.bucketize(points, (table[1:] + table[:-1]) / 2)]  # type: ignore[no-any-return]
+
+
+SCHEMES = tuple(
+    Bitsandbytes4bit(kind, values, double)
+    for kind, values in (("nf4", _NF4), ("fp4", _FP4))
+    for double in (False, True)
+)
