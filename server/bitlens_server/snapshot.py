@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from bitlens.source.notebook import blank_magics
+from bitlens.source.notebook import CellLine, blank_magics
 
 from bitlens_server.documents import Notebook, TextDocument
 from bitlens_server.positions import BOM, without_end
@@ -46,6 +46,15 @@ class Snapshot:
 
     def _cell(self, part: Part) -> str:
         return blank_magics("\n".join(self.raw[part.first : part.first + part.count]))
+
+    @property
+    def cells(self) -> tuple[CellLine, ...] | None:
+        """For a notebook, where each line of `text` stands, cells counted from 0 among the code cells."""
+        if not self.is_notebook:
+            return None
+        return tuple(
+            CellLine(index, line) for index, part in enumerate(self.parts) for line in range(1, part.count + 1)
+        )
 
     def part(self, uri: str) -> Part | None:
         """The part that stands in a document; None if it is no part of this program."""

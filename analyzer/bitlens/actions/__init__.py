@@ -18,7 +18,7 @@ from bitlens.editing.code import code_of
 from bitlens.editing.offers import Offer, Span, TextEdit, applied, smallest
 from bitlens.rules import findings
 
-__all__ = ["Action", "Offer", "Span", "TextEdit", "actions", "applied", "fix_all", "fixed", "offered"]
+__all__ = ["Action", "Offer", "Span", "TextEdit", "actions", "applied", "fix_all", "fixed", "offered", "offers"]
 
 _ROUNDS = 20
 """A fix can make room for another one; none of ours needs more than three rounds."""
@@ -38,13 +38,13 @@ def offered(analysis: Analysis, span: Span) -> tuple[Offer, ...]:
     Quick; `Offer.edit` makes the edit. Nothing of the program runs.
     """
     fixes = [f.fix for f in findings(analysis) if f.fix is not None and f.span.touches(span)]
-    return (*fixes, *_rewrites(analysis, span))
+    return (*fixes, *offers(analysis, span))
 
 
-def _rewrites(analysis: Analysis, span: Span) -> Iterator[Offer]:
+def offers(analysis: Analysis, span: Span) -> tuple[Offer, ...]:
+    """What the actions offer at a place, without the fixes of findings."""
     code = code_of(analysis)
-    for action in actions():
-        yield from action.offers(analysis, code, span)
+    return tuple(offer for action in actions() for offer in action.offers(analysis, code, span))
 
 
 def fix_all(analysis: Analysis) -> Offer | None:

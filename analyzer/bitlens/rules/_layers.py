@@ -27,15 +27,15 @@ def layer_lines(analysis: Analysis, code: Code) -> Iterator[LayerLine]:
             continue
         by_line: dict[int, list[Layer]] = {}
         for layer in placed.numbers.model.layers:
-            line = _line(analysis, placed, layer)
+            line = _line(placed, layer)
             if line is not None and line < code.line_count + 1:
                 by_line.setdefault(line, []).append(layer)
         for line, layers in sorted(by_line.items()):
             yield LayerLine(code.line_span(line), tuple(layers), placed)
 
 
-def _line(analysis: Analysis, placed: Placed, layer: Layer) -> int | None:
+def _line(placed: Placed, layer: Layer) -> int | None:
     model = placed.numbers.model
-    if layer.file == analysis.file and layer.line is not None:
+    if layer.file == placed.file and layer.line is not None:
         return placed.here.get(layer.line)
-    return placed.here.get(model.line) if model.line is not None and model.file == analysis.file else None
+    return placed.here.get(model.line) if model.line is not None and model.file == placed.file else None
