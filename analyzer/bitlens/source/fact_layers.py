@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from bitlens.source.fact_types import Attachment, ClassFact, LayerFact, Literals, TensorFact
 from bitlens.source.imports import chain
@@ -15,6 +15,8 @@ from bitlens.source.places import Columns
 _HOLDS_CLASS = re.compile(
     r"(^|_)(layer|layers|cls|class|block|norm|act|fn|type|module|factory|conv|pool|attn|mlp)\d*$", re.I
 )
+_BUILDING = re.compile(r"^_*(init|make|build|create|get|add|setup|new|configure|__init)", re.I)
+"""Functions in which a call of a held class is taken for a construction; elsewhere it is a layer that is applied."""
 _ATTACHING = frozenset("append insert extend add_module register_module setattr update".split())
 _PARAMETERS = frozenset("torch.nn.Parameter torch.nn.UninitializedParameter".split())
 _BUFFERS = frozenset("torch.nn.Buffer torch.nn.UninitializedBuffer".split())
@@ -98,7 +100,7 @@ class LayerFacts:
         elif isinstance(node, ast.Dict):
             for key, value in zip(node.keys, node.values, strict=True):
                 self._value(
-                    value, _below(path, f".{key.value}") if isinstance(key, ast.Constant) else None, "dict"
+                    value, _below(path, f".{key.value!s}") if isinstance(key, ast.Constant) else None, "dict"
                 )
         elif isinstance(node, (ast.IfExp, ast.BoolOp, ast.NamedExpr, ast.Starred, ast.Await, ast.BinOp)):
             for child in ast.iter_child_nodes(node):
@@ -106,7 +108,7 @@ class LayerFacts:
         else:
             self._parts([node])
 
-    def _parts(self, nodes: list[ast.comprehension] | list[ast.AST]) -> None:
+    def _parts(self, nodes: Sequence[ast.AST]) -> None:
         for node in nodes:
             for child in ast.iter_child_nodes(node):
                 if isinstance(child, (ast.expr, ast.comprehension)):
@@ -189,6 +191,8 @@ class LayerFacts:
             owner = self.knowledge.meaning(func.value) or ".".join(parts or ())
             last = owner.rsplit(".", 1)[-1]
             return owner if last[:1].isupper() and not NOT_MODELS.search(last) else None
+        if not self._builds():
+            return None
         on_self = isinstance(func.value, ast.Name) and func.value.id in {"self", "cls"}
         if (
             on_self
@@ -198,6 +202,9 @@ class LayerFacts:
         ):
             return ast.unparse(func)
         return None
+
+    def _builds(self) -> bool:
+        return bool(self.functions) and _BUILDING.match(self.functions[-1].name) is not None
 
     def _is_method(self, name: str) -> bool:
         """Whether the class at hand has a method of that name, so that `self.name()` is no stored class."""
@@ -215,7 +222,7 @@ class LayerFacts:
             made = self._default(function, func.id) or self._assigned(function, func.id)
             if made is not None:
                 return made
-        known = any(func.id in _names(function) for function in self.functions)
+        known = self._builds() and any(func.id in _names(function) for function in self.functions)
         return func.id if known and _HOLDS_CLASS.search(func.id) and attached != "argument" else None
 
     def _default(self, function: Function, name: str) -> str | None:
@@ -284,7 +291,7 @@ def _attachment(target: ast.expr) -> tuple[str | None, Attachment]:
     if isinstance(target, ast.Subscript):
         inner, _ = _attachment(target.value)
         key = target.slice
-        return _below(inner, f".{key.value}" if isinstance(key, ast.Constant) else "[]"), "dict"
+        return _below(inner, f".{key.value!s}" if isinstance(key, ast.Constant) else "[]"), "dict"
     return (".".join(parts), "variable") if parts is not None else (None, "variable")
 
 

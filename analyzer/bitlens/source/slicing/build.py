@@ -85,40 +85,7 @@ def _keep_model(candidate: Candidate, closure: Closure) -> None:
         ):
             if root in atom.effects.binds and not _gives_back(root, atom, view, closure):
                 continue
-            closure.attempt(lambda atom=atom: _keep_change(atom, view, closure))  # type: ignore[misc]
-
-
-def _keep_change(atom: Atom, view: View, closure: Closure) -> None:
-    """A change of the model, unless it puts back what the program itself wrote while it trained."""
-    before = set(closure.kept.atoms)
-    closure.keep(atom, view)
-    saved = saved_paths(closure.analysis)
-    for kept in closure.kept.atoms - before:
-        for call in kept.effects.calls:
-            if _loads(call, closure) and call.args and ast.dump(call.args[0]) in saved:
-                raise Unsliceable(atom.line, "loads what the program itself saves")
-
-
-def saved_paths(analysis: Analysis) -> set[str]:
-    """The syntax of the paths to which the file saves weights."""
-    found: set[str] = set()
-    for body, _ in analysis.body:
-        for node in ast.walk(body):
-            if (
-                isinstance(node, ast.Call)
-                and analysis.knowledge.meaning(node.func) in _SAVES
-                and len(node.args) > 1
-            ):
-                found.add(ast.dump(node.args[1]))
-    return found
-
-
-_SAVES = frozenset({"torch.save", "safetensors.torch.save_file", "safetensors.torch.save_model"})
-_LOADS = frozenset({"torch.load", "safetensors.torch.load_file", "safetensors.torch.load_model"})
-
-
-def _loads(call: ast.Call, closure: Closure) -> bool:
-    return closure.knowledge.meaning(call.func) in _LOADS
+            closure.keep_change(atom, view)
 
 
 def _later_training(atom: Atom, own_loops: set[Atom], knowledge: Knowledge) -> bool:

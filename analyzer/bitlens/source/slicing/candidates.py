@@ -96,7 +96,7 @@ def _called_from(name: str, analysis: Analysis) -> str:
         if name not in atom.effects.deferred | atom.effects.reads:
             continue
         is_function = isinstance(atom.node, (ast.FunctionDef, ast.AsyncFunctionDef))
-        factory = is_function and bool(analysis.models.returned(atom.node.name))  # type: ignore[union-attr]
+        factory = is_function and bool(analysis.models.returned(atom.node.name))
         places.add("flow" if is_function and not factory else "parts")
     return "flow" if "flow" in places else "parts" if places else "never"
 
@@ -150,6 +150,8 @@ def _is_same_model(value: ast.expr, use: ModelUse, target: str) -> bool:
 def _is_part(target: str, view: View) -> bool:
     """`model.fc = nn.Linear(…)` changes a model that has a name already."""
     parts = target.split(".")
+    if len(parts) > 1 and view.scope.node is not None and parts[0] != view.scope.owner:
+        return True
     return any(".".join(parts[:count]) in view.variables for count in range(1, len(parts)))
 
 
@@ -172,15 +174,16 @@ def _unbound(analysis: Analysis, view: View, atom: Atom, value: ast.expr) -> Ite
 
 
 def _collects(value: ast.expr) -> bool:
-    """`layers.append(nn.Linear(…))`: a part of what is collected."""
-    return (
-        isinstance(value, ast.Call)
-        and isinstance(value.func, ast.Attribute)
-        and value.func.attr in _COLLECTING
-    )
+    """`layers.append(nn.Linear(…))`, `setattr(block, "norm", …)`: a part of something else."""
+    if not isinstance(value, ast.Call):
+        return False
+    name = value.func.attr if isinstance(value.func, ast.Attribute) else getattr(value.func, "id", None)
+    return name in _COLLECTING
 
 
-_COLLECTING = frozenset("append extend insert add update add_module register_module setdefault".split())
+_COLLECTING = frozenset(
+    "append extend insert add update add_module register_module setdefault setattr".split()
+)
 
 
 def _end(candidate: Candidate, found: list[Candidate], view: View) -> int:

@@ -12,7 +12,15 @@ from bitlens.source.knowledge import Function, Knowledge
 from bitlens.source.models import Models
 from bitlens.source.slicing.changes import Changes, FunctionChanges
 from bitlens.source.slicing.effects import Definition, Effects, effects, parameters
-from bitlens.source.slicing.forbidden import called, in_training_loop, is_output, reason, trains
+from bitlens.source.slicing.forbidden import (
+    called,
+    in_training_loop,
+    is_output,
+    loads_own_file,
+    reason,
+    saved_paths,
+    trains,
+)
 from bitlens.source.slicing.scopes import LOOPS, Atom, Block, Scope, dominates, is_main_guard, scope_of
 
 _BUILTINS = frozenset(dir(builtins)) | {
@@ -76,6 +84,7 @@ class Analysis:
     def __post_init__(self) -> None:
         self.models = Models(self.knowledge)
         scope = scope_of(self.body)
+        self.saved = saved_paths((node for node, _ in self.body), self.knowledge)
         self.module = self._view(scope, [node for node, _ in self.body], None, 0)
 
     def _view(self, scope: Scope, body: list[ast.stmt], parent: View | None, offset: int) -> View:
@@ -140,6 +149,8 @@ class Closure:
         """Functions whose kept atoms are chosen one by one."""
         self.kept = Kept()
         self.dropped: list[Unsliceable] = []
+        self.refused: set[Atom] = set()
+        """Changes that may not run."""
 
     def attempt(self, action: Callable[[], None]) -> bool:
         """Do `action` whole or not at all; what stood against it goes to `dropped`."""
@@ -220,6 +231,24 @@ class Closure:
         if not binders and name not in view.parameters:
             self._need_outside(name, view)
 
+    def keep_change(self, atom: Atom, view: View) -> None:
+        """Keep an atom that changes something, if it may run: what it depends on must not come from training, nor be
+        a file that the program itself writes."""
+        if atom in self.refused:
+            return
+
+        def whole() -> None:
+            before = set(self.kept.atoms)
+            self.keep(atom, view)
+            for kept in self.kept.atoms - before:
+                if any(
+                    loads_own_file(call, self.knowledge, self.analysis.saved) for call in kept.effects.calls
+                ):
+                    raise Unsliceable(atom.line, "loads what the program itself saves")
+
+        if not self.attempt(whole):
+            self.refused.add(atom)
+
     def _keep_change(self, atom: Atom, view: View, blocks: tuple[Block, ...]) -> None:
         if atom in self.kept.atoms or is_output(atom, self.knowledge):
             return
@@ -228,7 +257,7 @@ class Closure:
             return
         if self._of_training(atom, blocks):
             return
-        self.attempt(lambda: self.keep(atom, view))
+        self.keep_change(atom, view)
 
     def _of_training(self, atom: Atom, blocks: tuple[Block, ...]) -> bool:
         """Whether the atom stands in a training loop that does not hold the place of use too."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from bitlens.source.knowledge import Function, Knowledge
 from bitlens.source.slicing.effects import Definition, root
@@ -220,3 +220,22 @@ def is_output(atom: Atom, knowledge: Knowledge) -> bool:
 def is_training_function(function: Function, knowledge: Knowledge) -> bool:
     """Whether a function takes training steps, in itself or through others."""
     return trains(function, knowledge)
+
+
+_SAVES = frozenset({"torch.save", "safetensors.torch.save_file", "safetensors.torch.save_model"})
+_LOADS = frozenset({"torch.load", "safetensors.torch.load_file", "safetensors.torch.load_model"})
+
+
+def saved_paths(nodes: Iterable[ast.AST], knowledge: Knowledge) -> frozenset[str]:
+    """The syntax of the paths to which a file saves weights."""
+    calls = (
+        call for node in nodes for call in ast.walk(node) if isinstance(call, ast.Call) and len(call.args) > 1
+    )
+    return frozenset(ast.dump(call.args[1]) for call in calls if knowledge.meaning(call.func) in _SAVES)
+
+
+def loads_own_file(call: ast.Call, knowledge: Knowledge, saved: frozenset[str]) -> bool:
+    """Whether a call loads weights from a path to which the file saves: before training there are none."""
+    if not saved or knowledge.meaning(call.func) not in _LOADS:
+        return False
+    return any(ast.dump(argument) in saved for argument in call.args)

@@ -107,6 +107,7 @@ class Renderer:
         if node in self.kept.emptied:
             first, last = span(node.body[0], offset)[0], span(node.body[-1], offset)[1]
             self.edits += edit_between(first, last, "pass", self.lines)
+            self._drop_comment(last)
         elif node in self.kept.masked:
             self._block(node.body, offset)
 
@@ -117,8 +118,7 @@ class Renderer:
             filler = "pass" if empty or not self._alone(start, end) else ""
             empty = False
             self.edits += edit_between(start, end, filler, self.lines)
-            if not filler:
-                self._drop_comment(end)
+            self._drop_comment(end)
         for node in body:
             if node in self.atoms:
                 self._statement(node, offset)
@@ -143,7 +143,7 @@ class Renderer:
 
     def _drop_comment(self, end: tuple[int, int]) -> None:
         line = self.lines[end[0] - 1]
-        if line[end[1] :].strip():
+        if line[end[1] :].strip().startswith(b"#"):
             self.edits.append(Edit(end[0], end[1], len(line), b""))
 
     def _header(self, node: ast.stmt, offset: int, atom: Atom) -> None:
