@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import signal
@@ -12,7 +13,8 @@ from dataclasses import dataclass
 from bitlens.worker.limits import NetworkOff
 from bitlens.worker.wire import Event
 
-_ALLOCATION = re.compile(r"(?:can't allocate memory|not enough memory): you tried to allocate (\d+)")
+_ALLOCATION = re.compile(r"you tried to allocate (\d+)")
+_REFUSED = re.compile(r"can't allocate memory|not enough memory|Cannot allocate memory")
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,8 @@ def is_out_of_memory(error: BaseException) -> bool:
     return (
         isinstance(error, MemoryError)
         or type(error).__name__ == "OutOfMemoryError"
-        or (isinstance(error, RuntimeError) and _ALLOCATION.search(str(error)) is not None)
+        or (isinstance(error, OSError) and error.errno == errno.ENOMEM)
+        or (isinstance(error, RuntimeError) and _REFUSED.search(str(error)) is not None)
     )
 
 

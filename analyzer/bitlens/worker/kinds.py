@@ -53,6 +53,8 @@ def program(job: Job, send: Callable[[Event], None]) -> None:
     """Build the model of a slice and measure it; on `meta`, from shapes and what checkpoints hold."""
     loads = Loads()
     patches.install(loads, meta=job.device == "meta")
+    if job.device == "meta":
+        loads.note("built on the meta device, without memory for its weights")
     torch.manual_seed(0)  # initial weights, and so their errors, are the same in every run
     with trace.constructions() as seen, _meta(job.device == "meta"):
         model = _build_or_give_up(job)

@@ -9,7 +9,7 @@ from typing import Any, Callable
 
 import torch
 
-from bitlens.worker.checkpoints.layers import iterate_layers
+from bitlens.worker.checkpoints.layers import describe
 from bitlens.worker.checkpoints.opening import locate, open_checkpoint
 from bitlens.worker.loads import Loads
 
@@ -53,8 +53,11 @@ def note_pretrained(
     if dtype not in (None, "auto"):
         model = model.to(getattr(torch, dtype) if isinstance(dtype, str) else dtype)
     file, _ = locate(str(name))
+    described = describe(open_checkpoint(file), model=model)
+    if described.class_name is None:
+        raise described.problems[0]
     modules = dict(model.named_modules())
-    for layer in iterate_layers(open_checkpoint(file), model=model):
+    for layer in described.layers:
         for tensor in layer.stored:
             loads.keep(modules[layer.path], tensor, partial(layer.read, tensor))
     return model
