@@ -88,12 +88,7 @@ class LayerFacts:
         elif isinstance(node, ast.Subscript) and attached == "attribute" and _is_table(node):
             self._layer(node, ast.unparse(node.value), path, attached, ())
         elif isinstance(node, (ast.List, ast.Tuple, ast.Set)):
-            for element in node.elts:
-                self._value(
-                    element,
-                    _below(path, "[]"),
-                    "list" if attached not in ("append", "sequential") else attached,
-                )
+            self._elements(node.elts, path, attached)
         elif isinstance(node, (ast.ListComp, ast.GeneratorExp, ast.SetComp)):
             self._value(node.elt, _below(path, "[]"), "comprehension")
             self._parts(node.generators)
@@ -107,6 +102,14 @@ class LayerFacts:
                 self._value(child, path, attached)
         else:
             self._parts([node])
+
+    def _elements(self, elements: list[ast.expr], path: str | None, attached: Attachment) -> None:
+        for element in elements:
+            name = _pair_name(element) if attached == "sequential" else None
+            if name is not None and isinstance(element, ast.Tuple):
+                self._value(element.elts[1], _below(path, f".{name}"), "named")
+            else:
+                self._value(element, _below(path, "[]"), attached if attached in ("append", "sequential") else "list")
 
     def _parts(self, nodes: Sequence[ast.AST]) -> None:
         for node in nodes:
@@ -293,6 +296,13 @@ def _attachment(target: ast.expr) -> tuple[str | None, Attachment]:
         key = target.slice
         return _below(inner, f".{key.value!s}" if isinstance(key, ast.Constant) else "[]"), "dict"
     return (".".join(parts), "variable") if parts is not None else (None, "variable")
+
+
+def _pair_name(node: ast.expr) -> str | None:
+    """The name in a pair of an OrderedDict, `("conv", nn.Conv2d(…))`."""
+    if isinstance(node, ast.Tuple) and len(node.elts) == 2 and isinstance(node.elts[0], ast.Constant):
+        return str(node.elts[0].value)
+    return None
 
 
 def _below(path: str | None, step: str) -> str | None:

@@ -113,9 +113,10 @@ def _blanked(lines: list[str]) -> list[str]:
     result: list[str] = []
     continued = False
     for line in lines:
-        magic = continued or _MAGIC.match(line) is not None
-        continued = magic and line.rstrip().endswith("\\")
+        starts = _MAGIC.match(line) is not None
         indent = line[: len(line) - len(line.lstrip())]
         # An indented magic may be all that its block holds.
-        result.append(line if not magic else f"{indent}pass" if indent else "")
+        filler = f"{indent}pass" if indent and starts and not continued else ""
+        result.append(filler if starts or continued else line)
+        continued = (starts or continued) and line.rstrip().endswith("\\")
     return result
