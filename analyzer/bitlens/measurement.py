@@ -72,6 +72,8 @@ class Layer:
     tensors: tuple[Tensor, ...]
     schemes: dict[str, SchemeResult] = field(default_factory=dict)
     note: str | None = None
+    cell: int | None = None
+    """In a notebook: the cell, counted from 1, in which `line` stands."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +87,8 @@ class Line:
     parameters: int | None
     bytes: int | None
     certainty: Certainty = "exact"
+    cell: int | None = None
+    """In a notebook: the cell, counted from 1, in which `line` stands."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +110,8 @@ class Model:
     layers: tuple[Layer, ...]
     lines: tuple[Line, ...]
     problems: tuple[Problem, ...] = ()
+    cell: int | None = None
+    """In a notebook: the cell, counted from 1, in which `line` stands."""
 
 
 @dataclass(frozen=True, slots=True)

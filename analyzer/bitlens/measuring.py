@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bitlens import __version__, interpreters, memory
+from bitlens.cells import in_cells
 from bitlens.client import Worker
 from bitlens.collect import Collector
 from bitlens.measurement import Environment, Model, Report
@@ -79,7 +80,8 @@ def measure(target: str, options: Options, on_event: Callable[[Progress], None] 
             models += [model] if model else []
             problems += [] if model else collector.problems
             environment = collector.environment if collector.environment.torch else environment
-    return Report(__version__, environment, tuple(models), tuple(problems))
+    report = Report(__version__, environment, tuple(models), tuple(problems))
+    return in_cells(report, read(Path(target))) if target.endswith(".ipynb") else report
 
 
 def doctor(options: Options) -> Doctor:

@@ -20,6 +20,8 @@ class Problem:
     line: int | None = None
     column: int | None = None
     severity: Severity = "error"
+    cell: int | None = None
+    """In a notebook: the cell, counted from 1, in which `line` stands."""
 
 
 class BitlensError(Exception):

@@ -18,11 +18,12 @@ FORMAT = "bitlens.analysis/1"
 SCHEMA_FILE = Path(__file__).with_name("analysis.schema.json")
 
 _RENAMED = {"class_": "class"}
-_CAST_COUNTS = ("overflow", "underflow")
+_ABSENT_IF_NONE = ("overflow", "underflow", "cell")
+"""Keys that only casts and notebooks have."""
 
 
 def to_document(report: Report, base: Path | None = None) -> dict[str, Any]:
-    """The report as JSON data; NaN and infinity are null, files below `base` (the working directory) relative."""
+    """The report as JSON data; NaN and infinity are null; files are relative to `base`, the working directory."""
     return {"format": FORMAT, **_plain(report, base or Path.cwd())}
 
 
@@ -69,7 +70,7 @@ def _plain_fields(value: Any, base: Path) -> dict[str, Any]:
     plain = {}
     for field in dataclasses.fields(value):
         item = getattr(value, field.name)
-        if field.name in _CAST_COUNTS and item is None:
+        if field.name in _ABSENT_IF_NONE and item is None:
             continue
         if field.name in ("file", "weights_from") and item is not None:
             item = relative_file(item, base)

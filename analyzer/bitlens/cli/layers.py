@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from bitlens.cli.messages import place_of
 from bitlens.cli.table import Column, Table, Words
 from bitlens.cli.tree import ITSELF, Node, cut, fold, grow
 from bitlens.measurement import Layer, Model
@@ -143,11 +144,8 @@ def _error(layers: list[Layer], scheme: str) -> Words:
 
 
 def _place(layers: list[Layer]) -> str:
-    places = {(layer.file, layer.line) for layer in layers}
-    if len(places) != 1:
-        return ""
-    file, line = places.pop()
-    return f"{Path(file).name}:{line}" if file else ""
+    places = {place_of(layer, Path(layer.file).name) if layer.file else "" for layer in layers}
+    return places.pop() if len(places) == 1 else ""
 
 
 def _scheme_columns(names: Sequence[str]) -> list[Column]:

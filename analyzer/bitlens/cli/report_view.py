@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from bitlens.cli.layers import WEIGHT_ERROR, View, has_parameters, layer_table
+from bitlens.cli.messages import place_of
 from bitlens.cli.table import Block, Column, Table, Words, problem_lines
 from bitlens.measurement import Line, Model, Report, SchemeResult
 from bitlens.quantities import NO_VALUE, UNKNOWN, count, percent, size
@@ -53,8 +54,7 @@ def _headline(model: Model) -> str:
     name = f"{model.name}: {model.class_}" if model.name != model.class_ else model.name
     if model.file is None:
         return name
-    place = relative_file(model.file, Path.cwd())
-    return f"{name}  ({place}:{model.line})" if model.line else f"{name}  ({place})"
+    return f"{name}  ({place_of(model, relative_file(model.file, Path.cwd()))})"
 
 
 def _amounts(model: Model) -> str:
@@ -88,7 +88,7 @@ def _line_table(lines: Sequence[Line]) -> Table:
 
 def _line_row(line: Line) -> tuple[Words, ...]:
     known = line.certainty != "unknown"
-    place = f"{relative_file(line.file, Path.cwd())}:{line.line}"
+    place = place_of(line, relative_file(line.file, Path.cwd()))
     amounts = (count(line.count) if known else UNKNOWN, count(line.parameters), size(line.bytes))
     return (Words(place), Words(_some(_patterns(line.paths))), *map(Words, amounts))
 
