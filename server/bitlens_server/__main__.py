@@ -10,7 +10,17 @@ from typing import Any
 
 from lsprotocol import types
 
-from bitlens_server.handlers import actions, commands, diagnostics, documents, hints, hover, lens, lifecycle
+from bitlens_server.handlers import (
+    actions,
+    commands,
+    diagnostics,
+    documents,
+    hints,
+    hover,
+    lens,
+    lifecycle,
+    models,
+)
 from bitlens_server.protocol import guarded, guarded_notification
 from bitlens_server.server import Server
 
@@ -24,6 +34,7 @@ REQUESTS: dict[str, tuple[Callable[..., Any], Any]] = {
         types.CodeActionOptions(code_action_kinds=actions.KINDS, resolve_provider=True),
     ),
     types.CODE_ACTION_RESOLVE: (actions.code_action_resolve, None),
+    "bitlens/models": (models.models, None),
     types.TEXT_DOCUMENT_DIAGNOSTIC: (
         diagnostics.diagnostic,
         types.DiagnosticOptions(
