@@ -23,7 +23,7 @@ _ABSENT_IF_NONE = ("overflow", "underflow", "cell")
 
 
 def to_document(report: Report, base: Path | None = None) -> dict[str, Any]:
-    """The report as JSON data; NaN and infinity are null; files are relative to `base`, the working directory."""
+    """The report as JSON data: NaN and infinity null, files relative to `base` (the working directory)."""
     return {"format": FORMAT, **_plain(report, base or Path.cwd())}
 
 
