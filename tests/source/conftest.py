@@ -10,14 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from bitlens.source.slice import Slice
 
 RUNNER = Path(__file__).parent / "run_slices.py"
 
 
 def _run(chosen: list[Slice], folder: Path) -> tuple[list[dict[str, Any]], str]:
-    """Execute slices, each in a namespace of its own, in one process. What they were, and what they printed."""
+    """Execute slices, each in a namespace of its own, in one process: what they made and printed."""
     job = [{"file": s.file, "text": s.text, "target": s.target} for s in chosen]
     done = subprocess.run(
         [sys.executable, str(RUNNER)],

@@ -1,4 +1,4 @@
-"""Executes slices as the worker does and says what they built. Reads JSON from stdin, prints it after `===`."""
+"""Executes slices as the worker does and says what they built: JSON from stdin, JSON after `===`."""
 
 from __future__ import annotations
 

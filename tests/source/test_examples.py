@@ -1,4 +1,5 @@
-"""Every example runs as it is, and its slices build the models that its first lines promise, and do nothing else."""
+"""Every example runs as it is, and its slices build the models that its first lines promise, and do nothing
+else."""
 
 from __future__ import annotations
 
@@ -11,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from bitlens.source.program import read
 from bitlens.source.slice import Slice, slices
 
@@ -61,7 +61,8 @@ def test_slices_build_what_the_example_promises(
 def test_layers_are_made_on_the_lines_of_the_file(
     path: Path, outcomes: dict[tuple[str, str], dict[str, Any]]
 ) -> None:
-    """Every frame of the user's file in which a module was constructed stands on a line that constructs one."""
+    """Every frame of the user's file in which a module was constructed stands on a line that constructs
+    one."""
     text = path.read_text().split("\n")
     for s in chosen(path):
         for line in outcomes[path.name, s.name]["lines"]:

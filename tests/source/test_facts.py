@@ -9,15 +9,14 @@ from pathlib import Path
 import pytest
 import torch.nn as nn
 import transformers
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
-
 from bitlens.problems import BitlensError
 from bitlens.source import torch_names
 from bitlens.source.facts import Facts, facts
 from bitlens.source.imports import names_of
 from bitlens.source.program import program_of, read
 from bitlens.source.slice import slices
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 MODELS = Path(transformers.__file__).parent / "models"
 SAMPLE = [MODELS / name / f"modeling_{name}.py" for name in ("bert", "mistral", "vit")]
@@ -29,7 +28,9 @@ def facts_of(source: str) -> Facts:
 
 def test_the_lists_of_torch_classes_are_torchs() -> None:
     """The lists may name classes of other versions of torch; none of this version may be missing."""
-    real = {name for name, value in vars(nn).items() if inspect.isclass(value) and issubclass(value, nn.Module)}
+    real = {
+        name for name, value in vars(nn).items() if inspect.isclass(value) and issubclass(value, nn.Module)
+    }
     assert real - {"Container"} <= torch_names.TORCH_MODULES
     for name in torch_names.WITHOUT_PARAMETERS & real:
         source = inspect.getsource(getattr(nn, name))
@@ -92,7 +93,7 @@ class Block(nn.Module):
 
 def test_layers_by_every_way_of_attaching_them() -> None:
     found = facts_of(LAYERS)
-    assert [(l.line, l.class_name, l.attribute, l.attached) for l in found.layers] == [
+    assert [(fact.line, fact.class_name, fact.attribute, fact.attached) for fact in found.layers] == [
         (10, "torch.nn.Linear", "fc", "attribute"),
         (11, "ACTS", "act", "attribute"),
         (12, "torch.nn.LayerNorm", "norm", "attribute"),
@@ -114,8 +115,13 @@ def test_layers_by_every_way_of_attaching_them() -> None:
     ]
     assert found.layers[0].arguments == ((1, 4), ("bias", False))
     assert found.layers[4].arguments == ((0, 3), (1, 8), (2, (3, 5)))
-    assert [(t.kind, t.name, t.line) for t in found.tensors] == [("parameter", "scale", 25), ("buffer", "mask", 26)]
-    assert [(c.name, c.bases, c.required) for c in found.classes] == [("Block", ("torch.nn.Module",), ("width",))]
+    assert [(t.kind, t.name, t.line) for t in found.tensors] == [
+        ("parameter", "scale", 25),
+        ("buffer", "mask", 26),
+    ]
+    assert [(c.name, c.bases, c.required) for c in found.classes] == [
+        ("Block", ("torch.nn.Module",), ("width",))
+    ]
 
 
 CALLS = """
@@ -189,7 +195,8 @@ def test_layers_of_real_files_are_those_that_the_syntax_tree_shows(path: Path) -
     expected = {
         node.lineno
         for node in ast.walk(ast.parse(text))
-        if isinstance(node, ast.Call) and ast.unparse(node.func) in ("nn.Linear", "nn.Embedding", "nn.Dropout", "nn.ModuleList")
+        if isinstance(node, ast.Call)
+        and ast.unparse(node.func) in ("nn.Linear", "nn.Embedding", "nn.Dropout", "nn.ModuleList")
     }
     found = {layer.line for layer in facts(read(path)).layers}
     assert expected and expected <= found
@@ -198,7 +205,8 @@ def test_layers_of_real_files_are_those_that_the_syntax_tree_shows(path: Path) -
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.data())
 def test_edits_of_real_files_never_raise(data: st.DataObject) -> None:
-    """Lines removed, doubled, cut and joined at random: facts and slices still end, with an answer or a problem."""
+    """Lines removed, doubled, cut and joined at random: facts and slices still end, with an answer or a
+    problem."""
     lines = data.draw(st.sampled_from(TEXTS)).split("\n")
     start = data.draw(st.integers(0, len(lines) - 1))
     part = lines[start : start + data.draw(st.integers(5, 120))]
@@ -206,7 +214,12 @@ def test_edits_of_real_files_never_raise(data: st.DataObject) -> None:
         where = data.draw(st.integers(0, len(part) - 1))
         kind = data.draw(st.sampled_from(["drop", "double", "cut", "dedent"]))
         line = part[where]
-        edited = {"drop": "", "double": line + "\n" + line, "cut": line[: len(line) // 2], "dedent": line.strip()}
+        edited = {
+            "drop": "",
+            "double": line + "\n" + line,
+            "cut": line[: len(line) // 2],
+            "dedent": line.strip(),
+        }
         part[where] = edited[kind]
     program = program_of("from torch import nn\n" + "\n".join(part), SAMPLE[0])
     assert isinstance(facts(program), Facts)

@@ -7,13 +7,12 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-
 from bitlens.problems import BitlensError
 from bitlens.source.notebook import CellLine, blank_magics, read_notebook
 from bitlens.source.program import discover, read
 from bitlens.source.slice import slices
+from hypothesis import given
+from hypothesis import strategies as st
 
 
 def notebook(*cells: tuple[str, str], **metadata: object) -> str:
@@ -23,7 +22,11 @@ def notebook(*cells: tuple[str, str], **metadata: object) -> str:
 
 def test_cells_become_one_program_with_places(tmp_path: Path) -> None:
     path = tmp_path / "n.ipynb"
-    cells = ("code", "%matplotlib inline\nimport torch.nn as nn"), ("markdown", "# no"), ("code", "net = nn.Linear(2, 3)\nnet")
+    cells = (
+        ("code", "%matplotlib inline\nimport torch.nn as nn"),
+        ("markdown", "# no"),
+        ("code", "net = nn.Linear(2, 3)\nnet"),
+    )
     path.write_text(notebook(*cells))
     program = read(path)
     assert program.text == "\nimport torch.nn as nn\nnet = nn.Linear(2, 3)\nnet\n"
@@ -50,7 +53,8 @@ def test_magics_become_blank_and_lines_stay(cell: str, blanked: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "{", "[]", '{"cells": 3}', '{"cells": [1]}', '{"cells": [{"cell_type": "code", "source": 7}]}']
+    "text",
+    ["", "{", "[]", '{"cells": 3}', '{"cells": [1]}', '{"cells": [{"cell_type": "code", "source": 7}]}'],
 )
 def test_a_file_that_is_no_notebook_is_refused(text: str) -> None:
     with pytest.raises(BitlensError) as error:
@@ -103,7 +107,15 @@ def test_a_broken_statement_does_not_hide_the_model(tmp_path: Path) -> None:
 
 
 def test_folders_are_searched_for_programs_that_use_torch(tmp_path: Path) -> None:
-    for name in ["a.py", "sub/b.py", ".hidden/c.py", "node_modules/d.py", "env2/pyvenv.cfg", "env2/e.py", "build/f.py"]:
+    for name in [
+        "a.py",
+        "sub/b.py",
+        ".hidden/c.py",
+        "node_modules/d.py",
+        "env2/pyvenv.cfg",
+        "env2/e.py",
+        "build/f.py",
+    ]:
         path = tmp_path / name
         path.parent.mkdir(exist_ok=True)
         path.write_text("import torch\n")

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from bitlens.problems import BitlensError
 from bitlens.source.program import program_of, read
 from bitlens.source.slice import Slice, slices
@@ -18,7 +17,8 @@ MARKED = {"kept_training.py": "net", "kept_pair.py": "student", "kept_folds.py":
 
 
 def marked_lines(text: str) -> set[int]:
-    """Lines under a `# keep` mark, less those with `# drop`; a mark on a block's first line covers the block."""
+    """Lines under a `# keep` mark, less those with `# drop`; a mark on a block's first line covers the
+    block."""
     lines = text.split("\n")
     kept: set[int] = set()
     for node in ast.walk(ast.parse(text)):
@@ -63,11 +63,11 @@ REASONS = {
     "import torch.nn as nn\nn = int(input())\nnet = nn.Linear(2, n)\n": (2, "asks the user"),
     "import sys\nimport torch.nn as nn\nnet = nn.Linear(2, int(sys.argv[1]))\n": (3, "command line"),
     "import torch.nn as nn\ndef main(width):\n    net = nn.Linear(2, width)\n": (2, "'width' of main()"),
-    "import torch.nn as nn\nfrom datasets import load_dataset\nd = load_dataset('x')\nnet = nn.Linear(2, len(d))\n": (
-        3,
+    "import torch.nn as nn, datasets\nd = datasets.load_dataset('x')\nnet = nn.Linear(2, len(d))\n": (
+        2,
         "network",
     ),
-    "import argparse\nimport torch.nn as nn\np = argparse.ArgumentParser()\np.add_argument('--n', required=True)\n"
+    "import argparse, torch.nn as nn\np = argparse.ArgumentParser()\n\np.add_argument('--n', required=True)\n"
     "a = p.parse_args()\nnet = nn.Linear(2, a.n)\n": (4, "command-line argument 'n'"),
 }
 

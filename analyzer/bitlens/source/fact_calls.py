@@ -11,13 +11,15 @@ from bitlens.source.knowledge import Knowledge
 from bitlens.source.libraries import OTHER_ENGINES, library_of
 from bitlens.source.models import Models
 from bitlens.source.places import Columns
+from bitlens.source.words import words
 
 _METHODS = {"half": "float16", "float": "float32", "double": "float64", "bfloat16": "bfloat16"}
-_DTYPES = frozenset(
+_DTYPES = words(
     """
-    float16 half float32 float float64 double bfloat16 int8 uint8 int16 short int32 int int64 long qint8 quint8 qint32
-    float8_e4m3fn float8_e5m2 float8_e4m3fnuz float8_e5m2fnuz complex64 complex128 bool quint4x2 uint4 int4
-    """.split()
+    float16 half float32 float float64 double bfloat16 int8 uint8 int16 short int32 int int64 long qint8
+    quint8 qint32 float8_e4m3fn float8_e5m2 float8_e4m3fnuz float8_e5m2fnuz complex64 complex128 bool
+    quint4x2 uint4 int4
+    """
 )
 _ALIASES = {
     "half": "float16",
@@ -27,8 +29,11 @@ _ALIASES = {
     "int": "int32",
     "long": "int64",
 }
-_DTYPE_KEYWORDS = frozenset(
-    "dtype torch_dtype param_dtype compute_dtype bnb_4bit_compute_dtype bnb_4bit_quant_storage mixed_precision".split()
+_DTYPE_KEYWORDS = words(
+    """
+    dtype torch_dtype param_dtype compute_dtype bnb_4bit_compute_dtype bnb_4bit_quant_storage
+    mixed_precision
+    """
 )
 _DEFAULTS = frozenset({"torch.set_default_dtype", "torch.set_default_tensor_type"})
 _AUTOCASTS = frozenset(

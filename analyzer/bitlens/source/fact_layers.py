@@ -11,19 +11,22 @@ from bitlens.source.imports import chain
 from bitlens.source.knowledge import Function, Knowledge, required_arguments
 from bitlens.source.libraries import LOADERS, NOT_MODELS
 from bitlens.source.places import Columns
+from bitlens.source.words import words
 
 _HOLDS_CLASS = re.compile(
     r"(^|_)(layer|layers|cls|class|block|norm|act|fn|type|module|factory|conv|pool|attn|mlp)\d*$", re.I
 )
 _BUILDING = re.compile(r"^_*(init|make|build|create|get|add|setup|new|configure|__init)", re.I)
-"""Functions in which a call of a held class is taken for a construction; elsewhere it is a layer that is applied."""
-_ATTACHING = frozenset("append insert extend add_module register_module setattr update".split())
-_PARAMETERS = frozenset("torch.nn.Parameter torch.nn.UninitializedParameter".split())
-_BUFFERS = frozenset("torch.nn.Buffer torch.nn.UninitializedBuffer".split())
+"""Functions in which a call of a held class is taken for a construction; elsewhere it is a layer that is
+applied."""
+_ATTACHING = words("append insert extend add_module register_module setattr update")
+_PARAMETERS = words("torch.nn.Parameter torch.nn.UninitializedParameter")
+_BUFFERS = words("torch.nn.Buffer torch.nn.UninitializedBuffer")
 
 
 class LayerFacts:
-    """Walks statements and collects. Positions are relative to the statement; `offset` makes them absolute."""
+    """Walks statements and collects. Positions are relative to the statement; `offset` makes them
+    absolute."""
 
     def __init__(self, knowledge: Knowledge, columns: Columns) -> None:
         self.knowledge = knowledge
@@ -109,7 +112,9 @@ class LayerFacts:
             if name is not None and isinstance(element, ast.Tuple):
                 self._value(element.elts[1], _below(path, f".{name}"), "named")
             else:
-                self._value(element, _below(path, "[]"), attached if attached in ("append", "sequential") else "list")
+                self._value(
+                    element, _below(path, "[]"), attached if attached in ("append", "sequential") else "list"
+                )
 
     def _parts(self, nodes: Sequence[ast.AST]) -> None:
         for node in nodes:

@@ -17,9 +17,10 @@ Attachment = Literal[
     "return",
     "argument",
 ]
-"""How a layer gets into its owner: `self.x = …`, inside nn.Sequential, in a list or comprehension, through append or
-insert, through a given name (add_module, OrderedDict, ModuleDict), in a dict, or only by way of a variable, a returned
-value or another call's argument."""
+"""How a layer gets into its owner: `self.x = …`, inside nn.Sequential, in a list or comprehension, through
+append or
+insert, through a given name (add_module, OrderedDict, ModuleDict), in a dict, or only by way of a variable, a
+returned value or another call's argument."""
 Literals = tuple[tuple[str | int, object], ...]
 
 

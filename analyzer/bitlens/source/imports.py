@@ -21,7 +21,8 @@ def chain(node: ast.expr) -> tuple[str, ...] | None:
 
 
 def canonical(dotted: str) -> str:
-    """One spelling for what torch offers under several: `torch.nn.modules.linear.Linear` is `torch.nn.Linear`."""
+    """One spelling for what torch offers under several: `torch.nn.modules.linear.Linear` is
+    `torch.nn.Linear`."""
     prefix = "torch.nn.modules."
     if dotted.startswith(prefix):
         return "torch.nn." + dotted.rsplit(".", 1)[-1]
@@ -39,7 +40,8 @@ class Names:
     """Modules that were imported with `*`, in order."""
 
     def dotted(self, node: ast.expr) -> str | None:
-        """The dotted path that a name or an attribute chain means; None where its first name is not imported."""
+        """The dotted path that a name or an attribute chain means; None where its first name is not
+        imported."""
         parts = chain(node)
         return None if parts is None else self.resolve(parts)
 
@@ -54,7 +56,8 @@ class Names:
         return None
 
     def add(self, node: ast.Import | ast.ImportFrom) -> None:
-        """Enter one import statement. The first meaning of a name stays: in try/except it is the wanted one."""
+        """Enter one import statement. The first meaning of a name stays: in try/except it is the wanted
+        one."""
         if isinstance(node, ast.Import):
             for alias in node.names:
                 root = alias.name.split(".")[0]

@@ -1,4 +1,5 @@
-"""What a file defines: its names, classes and functions, and which classes are modules, also across local files."""
+"""What a file defines: its names, classes and functions, and which classes are modules, also across local
+files."""
 
 from __future__ import annotations
 
@@ -10,11 +11,12 @@ from pathlib import Path
 from bitlens.source.imports import Names, chain, names_of
 from bitlens.source.libraries import MODEL_MODULES, MODELS, NOT_MODELS
 from bitlens.source.local_files import Outline, locate, read_outline
+from bitlens.source.words import words
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 _DEPTH = 4
-_MODULE_BASES = frozenset(
-    "Module LightningModule PreTrainedModel ModelMixin LightningLite GradientCheckpointingLayer".split()
+_MODULE_BASES = words(
+    "Module LightningModule PreTrainedModel ModelMixin LightningLite GradientCheckpointingLayer"
 )
 _NO_MODULES = frozenset({"torch.nn.Parameter", "torch.nn.UninitializedParameter", "torch.nn.Buffer"})
 
@@ -32,7 +34,8 @@ def definitions(nodes: Iterable[ast.stmt]) -> Iterator[ast.ClassDef | Function]:
 
 
 class Knowledge:
-    """The definitions of one file and questions about them. Reads other files of the project, never runs one."""
+    """The definitions of one file and questions about them. Reads other files of the project, never runs
+    one."""
 
     def __init__(self, nodes: Iterable[ast.stmt], path: Path, depth: int = 0) -> None:
         nodes = list(nodes)
@@ -46,7 +49,8 @@ class Knowledge:
             self._enter(node)
         self._modules: dict[str, bool] = {}
         self.training: frozenset[str] | None = None
-        """Names of the file's functions that take training steps, once somebody asked (`slicing.forbidden`)."""
+        """Names of the file's functions that take training steps, once somebody asked
+        (`slicing.forbidden`)."""
         self.class_tables: dict[str, str] = {}
         self.class_tables = self._class_tables(nodes)
         self._add_star_names()
@@ -74,7 +78,8 @@ class Knowledge:
         return name in self.classes or name in self.functions
 
     def _class_tables(self, nodes: list[ast.stmt]) -> dict[str, str]:
-        """Tables of module classes, each to its first class: dicts at the top of the file, and what a registering
+        """Tables of module classes, each to its first class: dicts at the top of the file, and what a
+        registering
         decorator fills."""
         found: dict[str, str] = {}
         for node in nodes:
@@ -98,7 +103,8 @@ class Knowledge:
         return {parts[0]} if function is None else filled_tables(function)
 
     def class_in(self, value: ast.expr) -> str | None:
-        """The (first) module class that an expression holds: a name, a dict of classes, an item of a table."""
+        """The (first) module class that an expression holds: a name, a dict of classes, an item of a
+        table."""
         if isinstance(value, ast.Dict):
             return next((made for item in value.values if (made := self.class_in(item)) is not None), None)
         if isinstance(value, ast.IfExp):
@@ -159,7 +165,8 @@ class Knowledge:
         return other.origin(imported) if imported is not None else None
 
     def is_module(self, dotted: str | None) -> bool:
-        """Whether a dotted path names a class of modules: by its bases where they can be read, else by its name."""
+        """Whether a dotted path names a class of modules: by its bases where they can be read, else by its
+        name."""
         if dotted is None or dotted in _NO_MODULES:
             return False
         if dotted not in self._modules:

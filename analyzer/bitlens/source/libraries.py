@@ -1,19 +1,22 @@
-"""What the libraries' functions do to a model, by their dotted names: the tables that facts and slices read."""
+"""What the libraries' functions do to a model, by their dotted names: the tables that facts and slices
+read."""
 
 from __future__ import annotations
 
 import re
 
-CHAINED = frozenset(
+from bitlens.source.words import words
+
+CHAINED = words(
     """
-    to half float double bfloat16 cuda cpu xpu npu mps type eval train requires_grad_ apply to_empty share_memory
-    merge_and_unload bettertransformer to_bettertransformer dequantize
-    """.split()
+    to half float double bfloat16 cuda cpu xpu npu mps type eval train requires_grad_ apply to_empty
+    share_memory merge_and_unload bettertransformer to_bettertransformer dequantize
+    """
 )
 """Methods of a module that give the module back."""
 
-LOADERS = frozenset(
-    "from_pretrained from_config _from_config from_single_file load_from_checkpoint from_quantized".split()
+LOADERS = words(
+    "from_pretrained from_config _from_config from_single_file load_from_checkpoint from_quantized"
 )
 """Class methods that build a model."""
 
@@ -37,13 +40,14 @@ MODEL_MODULES = re.compile(
 )
 """Modules whose classes are taken for models where their source cannot be read."""
 
-MODEL_FUNCTIONS = frozenset(
+MODEL_FUNCTIONS = words(
     """
     timm.create_model torch.hub.load torch.jit.load transformers.pipeline transformers.pipelines.pipeline
-    open_clip.create_model open_clip.create_model_and_transforms open_clip.create_model_from_pretrained clip.load
-    whisper.load_model segmentation_models_pytorch.create_model sentence_transformers.SentenceTransformer
-    peft.get_peft_model peft.PeftModel.from_pretrained sentence_transformers.CrossEncoder
-    """.split()
+    open_clip.create_model open_clip.create_model_and_transforms open_clip.create_model_from_pretrained
+    clip.load whisper.load_model segmentation_models_pytorch.create_model
+    sentence_transformers.SentenceTransformer peft.get_peft_model peft.PeftModel.from_pretrained
+    sentence_transformers.CrossEncoder
+    """
 )
 """Functions of libraries that give a model (or a tuple that starts with one)."""
 
@@ -98,12 +102,12 @@ CONFIGURATIONS = {
 }
 """Configuration classes of transformers that make from_pretrained quantize."""
 
-RETURNS_MODEL = frozenset(
+RETURNS_MODEL = words(
     """
-    prepare prepare_qat convert quantize quantize_dynamic quantize_qat fuse_modules fuse_modules_qat prepare_fx
-    prepare_qat_fx convert_fx fuse_fx prepare_pt2e convert_pt2e quantize_model prepare_model_for_kbit_training
-    replace_linear autoquant swap_linear_with_smooth_fq_linear
-    """.split()
+    prepare prepare_qat convert quantize quantize_dynamic quantize_qat fuse_modules fuse_modules_qat
+    prepare_fx prepare_qat_fx convert_fx fuse_fx prepare_pt2e convert_pt2e quantize_model
+    prepare_model_for_kbit_training replace_linear autoquant swap_linear_with_smooth_fq_linear
+    """
 )
 """Last names of conversion functions whose value is the converted model."""
 

@@ -16,10 +16,11 @@ _NAMES = re.compile(r"(?:import|from|try|if)\b|\w+ *= *[\w.]+ *(?:#.*)?$")
 
 
 def locate(dotted: str, importer: Path) -> Path | None:
-    """The file of module `dotted` (leading dots for a relative import) as seen from `importer`; None if not local.
+    """The file of module `dotted` (leading dots for a relative import) as seen from `importer`; None if not
+    local.
 
-    Absolute names are looked for beside the importer and in a few folders above it, as when the program is started
-    from the project's root.
+    Absolute names are looked for beside the importer and in a few folders above it, as when the program is
+    started from the project's root.
     """
     level = len(dotted) - len(dotted.lstrip("."))
     parts = [part for part in dotted[level:].split(".") if part]
@@ -44,7 +45,8 @@ def _module_file(folder: Path, parts: list[str]) -> Path | None:
 
 
 class Outline:
-    """What a file defines, each definition lowered when it is asked for: most of an imported file never is."""
+    """What a file defines, each definition lowered when it is asked for: most of an imported file never
+    is."""
 
     def __init__(self, statements: Iterable[Statement]) -> None:
         self.imports: list[ast.stmt] = []

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from bitlens.source import libraries
+from bitlens.source.bindings import assignments, ordered, own_nodes
 from bitlens.source.knowledge import Function, Knowledge
 from bitlens.source.torch_names import WITHOUT_PARAMETERS
 
@@ -30,7 +31,8 @@ class ModelUse:
     class_name: str
     """Best guess: the dotted class or function that makes it."""
     suffix: str = ""
-    """What to append to the expression to reach the module, e.g. `.model` of a pipeline or `[0]` of a tuple."""
+    """What to append to the expression to reach the module, e.g. `.model` of a pipeline or `[0]` of a
+    tuple."""
 
 
 class Models:
@@ -123,7 +125,8 @@ class Models:
         return None
 
     def _dynamic(self, node: ast.Call, variables: Mapping[str, str]) -> ModelUse | None:
-        """`MODELS["small"](…)`, `cls(…)` of a variable that holds a class, `getattr(torchvision.models, name)(…)`."""
+        """`MODELS["small"](…)`, `cls(…)` of a variable that holds a class, `getattr(torchvision.models,
+        name)(…)`."""
         func = node.func
         if isinstance(func, ast.Name):
             made = variables.get(_CLASS + func.id)
@@ -214,7 +217,8 @@ class Models:
                 yield target, value, use
 
     def _foreign_function(self, dotted: str) -> ModelUse | None:
-        """A function of a file that cannot be read, taken by its name: `build_model`, `get_network`, `resnet50`."""
+        """A function of a file that cannot be read, taken by its name: `build_model`, `get_network`,
+        `resnet50`."""
         last = dotted.rsplit(".", 1)[-1]
         if re.match(
             r"(build|create|get|make|load|init)_?\w*(model|net|network|backbone)$", last, re.IGNORECASE
@@ -288,7 +292,7 @@ class Models:
     def variables(self, body: list[ast.stmt], given: Mapping[str, str]) -> dict[str, str]:
         """Variables that hold a model somewhere in `body`, to its class."""
         found = dict(given)
-        for node in _ordered(body):
+        for node in ordered(body):
             for target, _, use in self.bound(node, found):
                 if use.kind != "external":
                     found[target] = use.class_name
@@ -320,50 +324,3 @@ def _suffix(dotted: str) -> str:
 
 def _asks_for_info(node: ast.Call) -> bool:
     return any(keyword.arg == "output_loading_info" for keyword in node.keywords)
-
-
-def own_nodes(function: Function) -> Iterator[ast.AST]:
-    """Nodes of a function's body, those of inner functions and classes left out."""
-    stack: list[ast.AST] = list(reversed(function.body))
-    while stack:
-        node = stack.pop()
-        yield node
-        if not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)):
-            stack.extend(reversed(list(ast.iter_child_nodes(node))))
-
-
-def _ordered(body: list[ast.stmt]) -> Iterator[ast.stmt]:
-    for node in body:
-        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
-            continue
-        yield node
-        for child in ast.iter_child_nodes(node):
-            if isinstance(child, ast.stmt):
-                yield from _ordered([child])
-            elif isinstance(child, (ast.ExceptHandler, ast.match_case)):
-                yield from _ordered(child.body)
-
-
-def assignments(node: ast.stmt) -> Iterator[tuple[str, ast.expr, int | None]]:
-    """Each target (a name or a chain such as `self.model`) with the expression that it gets.
-
-    Where a tuple is unpacked from one expression, the third item is the target's position in it.
-    """
-    if isinstance(node, ast.AnnAssign) and node.value is not None:
-        yield from _pairs(node.target, node.value)
-    elif isinstance(node, ast.Assign):
-        for target in node.targets:
-            yield from _pairs(target, node.value)
-
-
-def _pairs(target: ast.expr, value: ast.expr) -> Iterator[tuple[str, ast.expr, int | None]]:
-    if isinstance(target, (ast.Name, ast.Attribute)):
-        yield ast.unparse(target), value, None
-    elif isinstance(target, (ast.Tuple, ast.List)):
-        if isinstance(value, (ast.Tuple, ast.List)) and len(value.elts) == len(target.elts):
-            for one, other in zip(target.elts, value.elts, strict=True):
-                yield from _pairs(one, other)
-            return
-        for position, element in enumerate(target.elts):
-            if isinstance(element, (ast.Name, ast.Attribute)):
-                yield ast.unparse(element), value, position

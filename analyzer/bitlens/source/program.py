@@ -12,13 +12,14 @@ from pathlib import Path
 from bitlens.problems import BitlensError, Problem
 from bitlens.source.notebook import CellLine, read_notebook
 from bitlens.source.statements import SourceFile, parse
+from bitlens.source.words import words
 
 LARGEST_FILE = 20_000_000
 """Bytes; a longer Python file is data, not a program that somebody wrote."""
 _MOST_FILES = 2_000
 _MOST_VISITED = 100_000
-_SKIPPED_FOLDERS = frozenset(
-    "node_modules site-packages dist-packages build dist __pycache__ venv env virtualenv conda-meta".split()
+_SKIPPED_FOLDERS = words(
+    "node_modules site-packages dist-packages build dist __pycache__ venv env virtualenv conda-meta"
 )
 _USES_TORCH = re.compile(
     rb"\b(?:import|from)\s+(?:torch\w*|transformers|timm|diffusers|pytorch_lightning|lightning|peft"

@@ -12,8 +12,8 @@ from bitlens.source.knowledge import Knowledge, required_arguments
 from bitlens.source.program import Program
 from bitlens.source.slicing.build import Built, build_candidate, build_expression
 from bitlens.source.slicing.candidates import Candidate, candidates
-from bitlens.source.slicing.closure import Analysis, Unsliceable
 from bitlens.source.slicing.effects import effects
+from bitlens.source.slicing.views import Analysis, Unsliceable
 
 _MOST_LISTED = 8
 
@@ -31,7 +31,8 @@ class Slice:
     class_name: str
     """Best guess of the model's class, as a dotted path or the file's own name."""
     text: str
-    """The program. Every kept statement stands on the line that it has in the file. Empty if it cannot be had."""
+    """The program. Every kept statement stands on the line that it has in the file. Empty if it cannot be
+    had."""
     target: str
     """The expression that is the model after the program has run."""
     statements: tuple[int, ...]
@@ -47,7 +48,8 @@ class Slice:
 def slices(program: Program, selection: str | None = None) -> tuple[Slice, ...]:
     """The slices for every model that a program builds, or for those that `selection` names.
 
-    `selection` is a variable, a class, a function that returns a model, or an expression in the file's own names.
+    `selection` is a variable, a class, a function that returns a model, or an expression in the file's own
+    names.
     Raises BitlensError (`no-model`, `bad-selection`) where there is nothing to measure.
     """
     return _Slicer(program).chosen(selection)
@@ -135,7 +137,8 @@ class _Slicer:
         try:
             built: Built = build()  # type: ignore[operator]
         except Unsliceable as error:
-            message = f"{name} cannot be built apart from the rest of the program: line {error.line} {error.message}."
+            where = f"line {error.line} {error.message}"
+            message = f"{name} cannot be built apart from the rest of the program: {where}."
             problem = Problem("unsliceable", f"{message} {_WAY_OUT}", file, error.line)
             return Slice(file, name, line, class_name, "", "", (), (problem,))
         kept = tuple(n for n, text in enumerate(built.text.split("\n"), 1) if text.strip())
@@ -204,7 +207,8 @@ _WAY_OUT = "Name the model with its arguments: --model 'ClassName(…)'."
 
 
 def _body(program: Program) -> list[tuple[ast.stmt, int]]:
-    """Top-level statements with the offsets of their lines; equal statements share nodes, so later ones are copied."""
+    """Top-level statements with the offsets of their lines; equal statements share nodes, so later ones are
+    copied."""
     seen: set[int] = set()
     body: list[tuple[ast.stmt, int]] = []
     for statement in program.source.statements:

@@ -1,9 +1,10 @@
 """The classes of torch.nn by what they hold. The tests compare the lists with torch itself."""
 
-# ruff: noqa: SIM905 (a list of words is easier to read and to compare than a list of strings)
 from __future__ import annotations
 
-WITH_PARAMETERS = frozenset(
+from bitlens.source.words import words
+
+WITH_PARAMETERS = words(
     """
     AdaptiveLogSoftmaxWithLoss BatchNorm1d BatchNorm2d BatchNorm3d Bilinear Conv1d Conv2d Conv3d
     ConvTranspose1d ConvTranspose2d ConvTranspose3d Embedding EmbeddingBag GRU GRUCell GroupNorm
@@ -13,18 +14,18 @@ WITH_PARAMETERS = frozenset(
     LinearCrossEntropyLoss MultiheadAttention PReLU RMSNorm RNN RNNBase RNNCell RNNCellBase SyncBatchNorm
     ParameterDict ParameterList Transformer TransformerDecoder TransformerDecoderLayer TransformerEncoder
     TransformerEncoderLayer
-    """.split()
+    """
 )
 """Classes that own parameters, or whose parts do."""
 
-CONTAINERS = frozenset(
+CONTAINERS = words(
     """
     Module ModuleDict ModuleList Sequential DataParallel
-    """.split()
+    """
 )
 """Classes that hold what they are given."""
 
-WITHOUT_PARAMETERS = frozenset(
+WITHOUT_PARAMETERS = words(
     """
     AdaptiveAvgPool1d AdaptiveAvgPool2d AdaptiveAvgPool3d AdaptiveMaxPool1d AdaptiveMaxPool2d
     AdaptiveMaxPool3d AlphaDropout AvgPool1d AvgPool2d AvgPool3d BCELoss BCEWithLogitsLoss CELU CTCLoss
@@ -40,7 +41,7 @@ WITHOUT_PARAMETERS = frozenset(
     SoftMarginLoss Softmax Softmax2d Softmin Softplus Softshrink Softsign Tanh Tanhshrink Threshold
     TripletMarginLoss TripletMarginWithDistanceLoss Unflatten Unfold Upsample UpsamplingBilinear2d
     UpsamplingNearest2d ZeroPad1d ZeroPad2d ZeroPad3d
-    """.split()
+    """
 )
 """Activations, losses, pooling, reshaping and the like."""
 

@@ -5,16 +5,17 @@ from __future__ import annotations
 import ast
 from dataclasses import dataclass
 
+from bitlens.source.bindings import assignments
 from bitlens.source.knowledge import Knowledge
-from bitlens.source.models import assignments
 from bitlens.source.slicing.candidates import Candidate, in_loop
 from bitlens.source.slicing.changes import is_global_setting
-from bitlens.source.slicing.closure import Analysis, Closure, Unsliceable, View
+from bitlens.source.slicing.closure import Closure
 from bitlens.source.slicing.effects import effects
 from bitlens.source.slicing.entries import Entry, chain_of, keep_call
 from bitlens.source.slicing.forbidden import in_training_loop
 from bitlens.source.slicing.render import Changes, Edit, Renderer, edit_between, span
-from bitlens.source.slicing.scopes import LOOPS, Atom
+from bitlens.source.slicing.scopes import LOOPS, Atom, branches
+from bitlens.source.slicing.views import Analysis, Unsliceable, View
 
 
 @dataclass(frozen=True)
@@ -162,11 +163,10 @@ def _publish(candidate: Candidate, closure: Closure, changes: Changes, local: bo
         rebinds = (
             candidate.root in atom.effects.binds and candidate.atoms[-1].index < atom.index < candidate.end
         )
-        if atom in closure.kept.atoms and (atom in candidate.atoms or rebinds):
-            if not isinstance(atom.node, (ast.For, ast.With, ast.If, ast.Try)):
-                end = span(atom.node, atom.offset)[1]
-                addition = f"; globals()[{name!r}] = {candidate.variable}"
-                changes.edits.append(Edit(end[0], end[1], end[1], addition.encode()))
+        if atom in closure.kept.atoms and (atom in candidate.atoms or rebinds) and not branches(atom.node):
+            end = span(atom.node, atom.offset)[1]
+            addition = f"; globals()[{name!r}] = {candidate.variable}"
+            changes.edits.append(Edit(end[0], end[1], end[1], addition.encode()))
     return name + suffix
 
 

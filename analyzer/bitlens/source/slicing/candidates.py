@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 
 from bitlens.source.knowledge import Function
 from bitlens.source.models import ModelUse
-from bitlens.source.slicing.closure import Analysis, View
 from bitlens.source.slicing.effects import Definition, effects
 from bitlens.source.slicing.scopes import LOOPS, Atom, exclusive
+from bitlens.source.slicing.views import Analysis, View
+from bitlens.source.words import words
 
 
 @dataclass(eq=False)
@@ -85,7 +86,8 @@ def _is_entry(function: Function, analysis: Analysis) -> bool:
 
 
 def _called_from(name: str, analysis: Analysis) -> str:
-    """Whether a function is called by the program's flow (`flow`), only by classes and factories (`parts`), or
+    """Whether a function is called by the program's flow (`flow`), only by classes and factories (`parts`),
+    or
     `never`."""
     places = set()
     for atom in analysis.module.scope.atoms:
@@ -181,9 +183,7 @@ def _collects(value: ast.expr) -> bool:
     return name in _COLLECTING
 
 
-_COLLECTING = frozenset(
-    "append extend insert add update add_module register_module setdefault setattr".split()
-)
+_COLLECTING = words("append extend insert add update add_module register_module setdefault setattr")
 
 
 def _end(candidate: Candidate, found: list[Candidate], view: View) -> int:

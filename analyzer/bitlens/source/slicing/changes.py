@@ -11,18 +11,17 @@ from bitlens.source.libraries import CHAINED, NOT_A_CHANGE, RETURNS_MODEL, libra
 from bitlens.source.slicing.effects import Definition, parameters, root_variable
 from bitlens.source.slicing.forbidden import in_training_loop, is_output, is_training_function
 from bitlens.source.slicing.scopes import LOOPS, Atom, Scope, Touches, scope_of
+from bitlens.source.words import words
 
-_REACHES = CHAINED | frozenset(
+_REACHES = CHAINED | words(
     """
-    parameters named_parameters modules named_modules children named_children buffers named_buffers get_submodule
-    get_parameter items values get pop setdefault get_input_embeddings get_output_embeddings get_base_model
-    add_argument_group add_mutually_exclusive_group add_subparsers add_parser
-    """.split()
+    parameters named_parameters modules named_modules children named_children buffers named_buffers
+    get_submodule get_parameter items values get pop setdefault get_input_embeddings get_output_embeddings
+    get_base_model add_argument_group add_mutually_exclusive_group add_subparsers add_parser
+    """
 )
 """Methods whose value is (or iterates over) a part of the object itself."""
-_PASSES = frozenset(
-    "list tuple enumerate zip reversed iter next sorted filter getattr dict set chain vars".split()
-)
+_PASSES = words("list tuple enumerate zip reversed iter next sorted filter getattr dict set chain vars")
 _CHANGING = re.compile(
     r"^(load|set|freeze|unfreeze|fuse|quantize|half|float|double|bfloat16|to|type|init|_init|reset|resize|tie|register|add"
     r"|apply|enable|disable|merge|unmerge|unload|prune|convert|prepare|replace|inject|patch|swap|insert|append|extend"
@@ -49,7 +48,8 @@ _GLOBAL = re.compile(
 
 
 class Changes(Touches):
-    """The names whose object an atom changes, in one scope. `models` holds the names of models, to their class."""
+    """The names whose object an atom changes, in one scope. `models` holds the names of models, to their
+    class."""
 
     def __init__(
         self, scope: Scope, knowledge: Knowledge, models: Mapping[str, str], library: FunctionChanges
@@ -142,9 +142,9 @@ class Changes(Touches):
         found: set[str] = set()
         bases = self._parts_of(func.value)
         base = root_variable(func.value, self.scope.owner)
-        if base is not None and base not in self.knowledge.names.bindings and bases:
-            if self._method_changes(func, base, statement, looped):
-                found |= bases
+        own = base is not None and base not in self.knowledge.names.bindings
+        if own and bases and self._method_changes(func, str(base), statement, looped):
+            found |= bases
         if statement and _CHANGING.search(func.attr) and func.attr not in _MODE:
             for argument in [*call.args, *(keyword.value for keyword in call.keywords)]:
                 found |= {name for name in self._parts_of(argument) if name in self._known_models()}

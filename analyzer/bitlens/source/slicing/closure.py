@@ -1,27 +1,27 @@
-"""Backwards over names: from what must be kept to all that it depends on, in the file and in its functions."""
+"""Backwards over names: from what must be kept to all that it depends on, in the file and in its
+functions."""
 
 from __future__ import annotations
 
 import ast
 import builtins
 import re
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable
 
-from bitlens.source.knowledge import Function, Knowledge
-from bitlens.source.models import Models
-from bitlens.source.slicing.changes import Changes, FunctionChanges
-from bitlens.source.slicing.effects import Definition, Effects, effects, parameters
+from bitlens.source.knowledge import Function
+from bitlens.source.slicing.arguments import ALL, declares_argument, destination, is_required, used_attributes
+from bitlens.source.slicing.effects import Definition, effects
 from bitlens.source.slicing.forbidden import (
     called,
     in_training_loop,
     is_output,
     loads_own_file,
     reason,
-    saved_paths,
     trains,
 )
-from bitlens.source.slicing.scopes import LOOPS, Atom, Block, Scope, dominates, is_main_guard, scope_of
+from bitlens.source.slicing.scopes import LOOPS, Atom, Block, dominates, is_main_guard
+from bitlens.source.slicing.views import Analysis, Kept, Unsliceable, View
+from bitlens.source.words import words
 
 _BUILTINS = frozenset(dir(builtins)) | {
     "__name__",
@@ -34,107 +34,15 @@ _BUILTINS = frozenset(dir(builtins)) | {
 _NEUTRAL_CONTEXTS = re.compile(
     r"^(mlflow|wandb|tqdm|torch\.(profiler|autograd|inference_mode|no_grad|enable_grad)|contextlib\.redirect)\b"
 )
-_NOT_RUN = frozenset(
+_NOT_RUN = words(
     """
-    forward training_step validation_step test_step predict_step configure_optimizers train_dataloader val_dataloader
-    test_dataloader predict_dataloader fit train_epoch generate sample on_train_start on_train_end on_train_epoch_end
-    on_validation_epoch_end on_test_epoch_end prepare_data
-    """.split()
+    forward training_step validation_step test_step predict_step configure_optimizers train_dataloader
+    val_dataloader test_dataloader predict_dataloader fit train_epoch generate sample on_train_start
+    on_train_end on_train_epoch_end on_validation_epoch_end on_test_epoch_end prepare_data
+    """
 )
 """Methods that building a model does not call."""
 _SAFE_ROOTS = frozenset({"torch", "math", "typing"})
-
-
-class Unsliceable(Exception):
-    """Something needed may not run; `line` says where and the message why."""
-
-    def __init__(self, line: int, message: str) -> None:
-        super().__init__(message)
-        self.line = line
-        self.message = message
-
-
-@dataclass(eq=False)
-class View:
-    """A scope with what is known about it."""
-
-    scope: Scope
-    touches: Changes
-    variables: dict[str, str]
-    """Names that hold models, to their class."""
-    parent: View | None = None
-    offset: int = 0
-    class_node: ast.ClassDef | None = None
-
-    @property
-    def parameters(self) -> list[str]:
-        """Names of the function's parameters; none for the file."""
-        return [] if self.scope.node is None else parameters(self.scope.node.args)
-
-
-@dataclass
-class Analysis:
-    """A program's scopes, looked at once and shared by all its slices."""
-
-    knowledge: Knowledge
-    body: list[tuple[ast.stmt, int]]
-    functions: FunctionChanges = field(default_factory=FunctionChanges)
-    _views: dict[ast.AST, View] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        self.models = Models(self.knowledge)
-        scope = scope_of(self.body)
-        self.saved = saved_paths((node for node, _ in self.body), self.knowledge)
-        self.module = self._view(scope, [node for node, _ in self.body], None, 0)
-
-    def _view(self, scope: Scope, body: list[ast.stmt], parent: View | None, offset: int) -> View:
-        variables = self.models.variables(body, {})
-        return View(
-            scope, Changes(scope, self.knowledge, variables, self.functions), variables, parent, offset
-        )
-
-    def view(
-        self, function: Function, offset: int, parent: View, class_node: ast.ClassDef | None = None
-    ) -> View:
-        """The scope of a function's body."""
-        if function not in self._views:
-            names = parameters(function.args)
-            owner = names[0] if class_node is not None and names else None
-            scope = scope_of([(node, offset) for node in function.body], function, owner)
-            view = self._view(scope, function.body, parent, offset)
-            view.class_node = class_node
-            self._views[function] = view
-        return self._views[function]
-
-    def defined_in(self, atom: Atom) -> Iterator[tuple[Function, ast.ClassDef | None]]:
-        """The functions of a definition atom: itself, or the methods of a class."""
-        if isinstance(atom.node, (ast.FunctionDef, ast.AsyncFunctionDef)):
-            yield atom.node, None
-        elif isinstance(atom.node, ast.ClassDef):
-            for child in atom.node.body:
-                if isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef)):
-                    yield child, atom.node
-
-
-@dataclass
-class Kept:
-    """What a slice holds: atoms, in all scopes, and how some of them are changed."""
-
-    atoms: set[Atom] = field(default_factory=set)
-    neutral: set[Atom] = field(default_factory=set)
-    """Headers of loops and contexts that become `if True`."""
-    masked: set[Function] = field(default_factory=set)
-    """Functions of which only the kept atoms stay."""
-    emptied: set[Function] = field(default_factory=set)
-    """Methods that nothing calls: their bodies become `pass`."""
-    arguments: list[tuple[View, Atom]] = field(default_factory=list)
-    """Declarations of command-line arguments that wait until it is known which are used."""
-
-    def copy(self) -> Kept:
-        """An independent copy, to come back to."""
-        return Kept(
-            set(self.atoms), set(self.neutral), set(self.masked), set(self.emptied), list(self.arguments)
-        )
 
 
 class Closure:
@@ -144,7 +52,8 @@ class Closure:
         self.analysis = analysis
         self.knowledge = analysis.knowledge
         self.horizon = horizon
-        """Index in the file's scope up to which functions see global names: the place from which they are called."""
+        """Index in the file's scope up to which functions see global names: the place from which they are
+        called."""
         self.entries = entries
         """Functions whose kept atoms are chosen one by one."""
         self.kept = Kept()
@@ -232,7 +141,8 @@ class Closure:
             self._need_outside(name, view)
 
     def keep_change(self, atom: Atom, view: View) -> None:
-        """Keep an atom that changes something, if it may run: what it depends on must not come from training, nor be
+        """Keep an atom that changes something, if it may run: what it depends on must not come from
+        training, nor be
         a file that the program itself writes."""
         if atom in self.refused:
             return
@@ -252,7 +162,7 @@ class Closure:
     def _keep_change(self, atom: Atom, view: View, blocks: tuple[Block, ...]) -> None:
         if atom in self.kept.atoms or is_output(atom, self.knowledge):
             return
-        if _declares_argument(atom):
+        if declares_argument(atom):
             self.kept.arguments.append((view, atom))
             return
         if self._of_training(atom, blocks):
@@ -408,97 +318,18 @@ class Closure:
         """Keep the declarations of those command-line arguments that kept code uses. Raises Unsliceable for a
         required one."""
         while True:
-            used = self._used_attributes()
+            used = used_attributes(self.kept.atoms)
             wanted = [
-                (view, atom)
-                for view, atom in self.kept.arguments
-                if _destination(atom) in used or "**" in used
+                (view, atom) for view, atom in self.kept.arguments if destination(atom) in used or ALL in used
             ]
             wanted = [(view, atom) for view, atom in wanted if atom not in self.kept.atoms]
             if not wanted:
                 return
             for view, atom in wanted:
-                if _is_required(atom):
-                    raise Unsliceable(atom.line, f"needs the command-line argument {_destination(atom)!r}")
+                if is_required(atom):
+                    raise Unsliceable(atom.line, f"needs the command-line argument {destination(atom)!r}")
                 self.keep(atom, view)
-
-    def _used_attributes(self) -> set[str]:
-        """Attributes of command-line arguments that kept atoms read; `**` where all of them are used at once."""
-        used: set[str] = set()
-        for atom in self.kept.atoms:
-            for part in _own_parts(atom):
-                for node in ast.walk(part):
-                    if isinstance(node, ast.Attribute) and isinstance(node.value, (ast.Name, ast.Attribute)):
-                        used.add(node.attr)
-                    elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
-                        used |= {"**"} if node.func.id == "vars" else _getattr_name(node)
-        return used
-
-
-def _own_parts(atom: Atom) -> list[ast.AST]:
-    """The syntax of the atom itself, without its blocks and (for a definition) without its body."""
-    if isinstance(atom.node, (ast.FunctionDef, ast.AsyncFunctionDef)):
-        return [*atom.node.decorator_list, atom.node.args]
-    if isinstance(atom.node, ast.ClassDef):
-        return [child for child in atom.node.body if not isinstance(child, Definition)]
-    if isinstance(atom.node, (ast.If, ast.While)):
-        return [atom.node.test]
-    if isinstance(atom.node, (ast.For, ast.AsyncFor)):
-        return [atom.node.iter]
-    if isinstance(atom.node, (ast.With, ast.AsyncWith)):
-        return list(atom.node.items)
-    if isinstance(atom.node, (ast.Try, ast.Match)):
-        return []
-    return [atom.node]
-
-
-def _getattr_name(node: ast.Call) -> set[str]:
-    if isinstance(node.func, ast.Name) and node.func.id == "getattr" and len(node.args) > 1:
-        name = node.args[1]
-        return {name.value} if isinstance(name, ast.Constant) and isinstance(name.value, str) else {"**"}
-    return set()
 
 
 def _yields(atom: Atom) -> bool:
     return isinstance(atom.node, ast.Expr) and isinstance(atom.node.value, (ast.Yield, ast.YieldFrom))
-
-
-def _declares_argument(atom: Atom) -> bool:
-    value = atom.node.value if isinstance(atom.node, ast.Expr) else None
-    return (
-        isinstance(value, ast.Call)
-        and isinstance(value.func, ast.Attribute)
-        and value.func.attr == "add_argument"
-    )
-
-
-def _argument_call(atom: Atom) -> ast.Call:
-    assert isinstance(atom.node, ast.Expr) and isinstance(atom.node.value, ast.Call)
-    return atom.node.value
-
-
-def _destination(atom: Atom) -> str | None:
-    """The attribute under which argparse stores the argument."""
-    call = _argument_call(atom)
-    for keyword in call.keywords:
-        if keyword.arg == "dest" and isinstance(keyword.value, ast.Constant):
-            return str(keyword.value.value)
-    flags = [a.value for a in call.args if isinstance(a, ast.Constant) and isinstance(a.value, str)]
-    long = [flag for flag in flags if flag.startswith("--")] or flags
-    return long[0].lstrip("-").replace("-", "_") if long else None
-
-
-def _is_required(atom: Atom) -> bool:
-    call = _argument_call(atom)
-    options = {keyword.arg: keyword.value for keyword in call.keywords}
-    flags = [a.value for a in call.args if isinstance(a, ast.Constant) and isinstance(a.value, str)]
-    if flags and flags[0].startswith("-"):
-        required = options.get("required")
-        return isinstance(required, ast.Constant) and bool(required.value)
-    count = options.get("nargs")
-    return not (isinstance(count, ast.Constant) and count.value in ("?", "*"))
-
-
-def reads_of(node: ast.AST) -> Effects:
-    """What an expression reads, for selections and call arguments."""
-    return effects([node])

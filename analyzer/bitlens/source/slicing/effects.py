@@ -58,7 +58,8 @@ def root_variable(node: ast.expr, owner: str | None = None) -> str | None:
 
 
 def bound_names(nodes: Iterable[ast.AST]) -> Iterator[str]:
-    """Names that statements bind in their own scope; bodies of functions, classes and comprehensions left out."""
+    """Names that statements bind in their own scope; bodies of functions, classes and comprehensions left
+    out."""
     for node in nodes:
         if isinstance(node, Definition):
             yield node.name
@@ -75,9 +76,7 @@ def _binds_itself(node: ast.AST) -> Iterator[str]:
     elif isinstance(node, (ast.Import, ast.ImportFrom)):
         for alias in node.names:
             yield alias.asname or alias.name.split(".")[0]
-    elif (
-        isinstance(node, ast.ExceptHandler) or isinstance(node, (ast.MatchAs, ast.MatchStar))
-    ) and node.name:
+    elif isinstance(node, (ast.ExceptHandler, ast.MatchAs, ast.MatchStar)) and node.name:
         yield node.name
     elif isinstance(node, ast.MatchMapping) and node.rest:
         yield node.rest

@@ -7,10 +7,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from bitlens.source.knowledge import Function, required_arguments
-from bitlens.source.slicing.closure import Analysis, Closure, Unsliceable, View
+from bitlens.source.slicing.closure import Closure
 from bitlens.source.slicing.effects import effects, parameters
 from bitlens.source.slicing.forbidden import called
 from bitlens.source.slicing.scopes import Atom
+from bitlens.source.slicing.views import Analysis, Unsliceable, View
 
 _RUNNERS = frozenset(
     {"fire.Fire", "typer.run", "asyncio.run", "absl.app.run", "app.run", "tyro.cli", "plac.call"}
@@ -105,7 +106,8 @@ def _is_call_of(call: ast.Call, view: View, caller: View) -> bool:
 
 
 def _is_own(func: ast.Attribute, view: View, caller: View) -> bool:
-    """`self.build()` in a method of the class, or `trainer.build()` on a variable that holds one of its objects."""
+    """`self.build()` in a method of the class, or `trainer.build()` on a variable that holds one of its
+    objects."""
     if not isinstance(func.value, ast.Name):
         return False
     if caller.class_node is view.class_node and func.value.id == caller.scope.owner:

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from bitlens.source.knowledge import Function, Knowledge
 from bitlens.source.slicing.effects import Definition, root
 from bitlens.source.slicing.scopes import LOOPS, Atom
+from bitlens.source.words import words
 
 _ASKS = frozenset({"input", "getpass.getpass", "sys.stdin.read", "sys.stdin.readline"})
 _NETWORK = re.compile(
@@ -29,11 +30,11 @@ _WRITES = re.compile(
     r"|^shutil\.|^pickle\.dump$|^json\.dump$|^yaml\.(safe_)?dump$|^joblib\.dump$|^numpy\.save|^safetensors\.torch\.save"
     r"|^matplotlib\.|^seaborn\.|^plotly\."
 )
-_WRITING_METHODS = frozenset(
+_WRITING_METHODS = words(
     """
-    save_pretrained push_to_hub write_text write_bytes mkdir unlink savefig to_csv to_json to_parquet to_excel
-    save_model writelines rmdir touch extractall
-    """.split()
+    save_pretrained push_to_hub write_text write_bytes mkdir unlink savefig to_csv to_json to_parquet
+    to_excel save_model writelines rmdir touch extractall
+    """
 )
 _SHOWS = re.compile(
     r"^(print|display|pprint\.|IPython\.display|rich\.print|logging\.|warnings\.|tqdm\.|torchinfo\.|torchsummary\.|time\.sleep|breakpoint$|pdb\.)"
@@ -44,8 +45,8 @@ _LOGGING_NAMES = re.compile(
 )
 _TRAINING_METHODS = frozenset({"backward", "manual_backward", "training_step"})
 _STEPPERS = re.compile(r"opt|sched|scaler|trainer|accelerator|engine", re.IGNORECASE)
-_FITTING_METHODS = frozenset(
-    "fit fit_generator train_model learn finetune optimize evaluate predict validate test".split()
+_FITTING_METHODS = words(
+    "fit fit_generator train_model learn finetune optimize evaluate predict validate test"
 )
 
 
@@ -58,7 +59,8 @@ def called(call: ast.Call, knowledge: Knowledge) -> str | None:
 
 
 def is_training_call(call: ast.Call, knowledge: Knowledge) -> bool:
-    """`loss.backward()`, `optimizer.step()`, `trainer.train()`, and calls of the file's own training functions."""
+    """`loss.backward()`, `optimizer.step()`, `trainer.train()`, and calls of the file's own training
+    functions."""
     func = call.func
     if isinstance(func, ast.Name):
         return func.id in training_names(knowledge)
@@ -105,9 +107,7 @@ def _training_names(functions: Mapping[str, Function]) -> frozenset[str]:
         found |= more
 
 
-_COMMON_METHODS = frozenset(
-    "train eval forward step update run to apply get items build __init__ main".split()
-)
+_COMMON_METHODS = words("train eval forward step update run to apply get items build __init__ main")
 """Names that other objects' methods have too: a call of one says nothing about the file's own."""
 
 

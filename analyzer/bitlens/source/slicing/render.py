@@ -5,9 +5,9 @@ from __future__ import annotations
 import ast
 from dataclasses import dataclass, field
 
-from bitlens.source.slicing.closure import Analysis, Kept
 from bitlens.source.slicing.effects import Definition
 from bitlens.source.slicing.scopes import Atom, branches, is_main_guard
+from bitlens.source.slicing.views import Analysis, Kept
 
 
 @dataclass(frozen=True, order=True)

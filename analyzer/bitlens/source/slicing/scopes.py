@@ -1,4 +1,5 @@
-"""A scope (the file, or the body of one function) as a list of atoms: simple statements and headers of blocks."""
+"""A scope (the file, or the body of one function) as a list of atoms: simple statements and headers of
+blocks."""
 
 from __future__ import annotations
 
