@@ -8,17 +8,19 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from functools import cache
+from itertools import groupby
 
 from bitlens.actions._action import Action
 from bitlens.analysis import Analysis
 from bitlens.editing.code import code_of
 from bitlens.editing.offers import Offer, Span, TextEdit, applied, smallest
 from bitlens.rules import findings
+from bitlens.source.notebook import CellLine
 
-__all__ = ["Action", "Offer", "Span", "TextEdit", "actions", "applied", "fix_all", "fixed", "offered", "offers"]
+__all__ = ["Action", "Offer", "Span", "TextEdit", "actions", "applied", "edited", "fix_all", "fixed", "offered", "offers"]
 
 _ROUNDS = 20
 """A fix can make room for another one; none of ours needs more than three rounds."""
@@ -53,29 +55,30 @@ def fix_all(analysis: Analysis) -> Offer | None:
         return None
 
     def make() -> tuple[TextEdit, ...]:
-        text = fixed(analysis)
-        return smallest(analysis.text, 0, len(analysis.text), text)
+        if analysis.cells is not None:  # one edit cannot span cells; the rest is offered again
+            return tuple(_compatible(analysis, None, False))
+        return smallest(analysis.text, 0, len(analysis.text), fixed(analysis).text)
 
     return Offer("fixAll", "Fix all that bitlens can fix safely", "source.fixAll", True, make)
 
 
-def fixed(analysis: Analysis, select: frozenset[str] | None = None, unsafe: bool = False) -> str:
-    """The program's text after the safe fixes (of the rules in `select`, or all), again until none is left."""
+def fixed(analysis: Analysis, rules: frozenset[str] | None = None, unsafe: bool = False) -> Analysis:
+    """The program after the safe fixes (of the rules with these codes, or all), again until none is left."""
     for _ in range(_ROUNDS):
-        edits = list(_compatible(analysis, select, unsafe))
+        edits = list(_compatible(analysis, rules, unsafe))
         if not edits:
             break
-        analysis = _with_text(analysis, applied(analysis.text, edits))
-    return analysis.text
+        analysis = edited(analysis, edits)
+    return analysis
 
 
-def _compatible(analysis: Analysis, select: frozenset[str] | None, unsafe: bool) -> Iterator[TextEdit]:
+def _compatible(analysis: Analysis, rules: frozenset[str] | None, unsafe: bool) -> Iterator[TextEdit]:
     """The edits of the fixes that do not touch each other, earlier ones first."""
     taken: list[TextEdit] = []
     for finding in findings(analysis):
         if finding.fix is None or not (unsafe or finding.fix.safe):
             continue
-        if select is not None and finding.code not in select:
+        if rules is not None and finding.code not in rules:
             continue
         edits = finding.fix.edit()
         if not any(edit.start <= other.end and other.start <= edit.end for edit in edits for other in taken):
@@ -83,6 +86,28 @@ def _compatible(analysis: Analysis, select: frozenset[str] | None, unsafe: bool)
     yield from taken
 
 
-def _with_text(analysis: Analysis, text: str) -> Analysis:
-    """The same analysis of another text: what was measured stays with its lines, which may have moved."""
-    return replace(analysis, text=text, placed=())
+def edited(analysis: Analysis, edits: Iterable[TextEdit]) -> Analysis:
+    """The analysis of the text after edits, in a notebook with each in its own cell; what was measured is left out."""
+    edits = sorted(edits)
+    if analysis.cells is None:
+        return replace(analysis, text=applied(analysis.text, edits), placed=())
+    texts: list[str] = []
+    cells: list[CellLine] = []
+    for cell, start, end in _cells(analysis):
+        inside = [e for e in edits if start <= e.start <= end]
+        moved = [TextEdit(e.start - start, min(e.end, end) - start, e.new_text) for e in inside]
+        texts.append(applied(analysis.text[start:end], moved))
+        cells += [CellLine(cell, number) for number in range(1, texts[-1].count("\n") + 2)]
+    return replace(analysis, text="\n".join(texts) + "\n", cells=tuple(cells), placed=())
+
+
+def _cells(analysis: Analysis) -> Iterator[tuple[int, int, int]]:
+    """Each cell with the offsets at which its text begins and ends, its last line end left out."""
+    lines = analysis.text.split("\n")
+    start = 0
+    for cell, places in groupby(analysis.cells or (), key=lambda place: place.cell):
+        count = sum(1 for _ in places)
+        end = start + len("\n".join(lines[:count]))
+        yield cell, start, end
+        lines = lines[count:]
+        start = end + 1

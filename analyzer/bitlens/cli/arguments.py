@@ -27,6 +27,7 @@ examples:
   bitlens analyze model.safetensors            a checkpoint file (safetensors, GGUF, torch.save)
   bitlens analyze checkpoint/                  a folder with config.json and weights
   bitlens analyze org/name                     a model in the local hub cache
+  bitlens check .                              findings in the source, and their fixes
   bitlens schemes                              the numeric formats
   bitlens doctor                               interpreter, torch, device, limits
 """
@@ -39,6 +40,18 @@ examples:
   bitlens analyze net.py --time-limit 5m --memory-limit 8GB --device cpu
 
 exit codes: 0 everything answered, 1 some of it failed (said beneath), 2 no answer
+"""
+
+
+CHECK_EXAMPLES = """\
+examples:
+  bitlens check .                              every file below that imports torch
+  bitlens check train.py --diff                what --fix would change
+  bitlens check . --measure --select BL5       also what only a measurement shows
+  bitlens check . --write-baseline known.json  accept what is there; then --baseline known.json
+  bitlens check . --format sarif --output bitlens.sarif
+
+`# noqa: BL101` on a line silences a rule there. exit codes: 0 clean, 1 findings, 2 something could not be checked
 """
 
 
@@ -57,6 +70,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.set_defaults(run=partial(_run_help, parser))
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     _add_analyze(commands)
+    _add_check(commands)
     _add_schemes(commands)
     _add_doctor(commands)
     _add_server(commands)
@@ -137,6 +151,42 @@ def _add_output(group: argparse._ArgumentGroup) -> None:
     _add_no_color(group)
 
 
+def _add_check(commands: _Commands) -> None:
+    summary = "findings in the source: quantization, dtypes, saving and loading"
+    parser = commands.add_parser(
+        "check", help=summary, description=summary.capitalize() + ".", epilog=CHECK_EXAMPLES
+    )
+    parser.add_argument("paths", nargs="*", metavar="PATH", help="Python files, notebooks, or folders of them")
+    _add_selection(parser.add_argument_group("what counts"))
+    _add_fixing(parser.add_argument_group("fixing"))
+    _add_environment(parser.add_argument_group("where models are built, with --measure"))
+    output = parser.add_argument_group("output")
+    formats = ("table", "json", "github", "sarif", "junit")
+    output.add_argument("--format", choices=formats, default="table", help="default: table")
+    output.add_argument("--output", metavar="FILE", help="write there instead of to the terminal")
+    output.add_argument("--exit-zero", action="store_true", help="exit with 0 whatever is found")
+    parser.set_defaults(run=_run_check)
+
+
+def _add_selection(group: argparse._ArgumentGroup) -> None:
+    codes: dict[str, Any] = {"metavar": "CODE", "action": "append", "default": []}
+    group.add_argument("--select", help="only these rules; a prefix such as BL1 stands for many", **codes)
+    group.add_argument("--ignore", help="none of these rules", **codes)
+    group.add_argument("--baseline", metavar="FILE", help="leave out the findings that FILE holds")
+    group.add_argument("--write-baseline", metavar="FILE", help="accept what is found now: write it to FILE")
+    group.add_argument(
+        "--measure", action="store_true", help="build and measure the models too; this runs the files' code"
+    )
+
+
+def _add_fixing(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--fix", action="store_true", help="change the files: make the safe fixes")
+    group.add_argument(
+        "--unsafe-fixes", action="store_true", help="with --fix or --diff: those too that change what happens"
+    )
+    group.add_argument("--diff", action="store_true", help="print what --fix would change; change nothing")
+
+
 def _add_schemes(commands: _Commands) -> None:
     summary = "the numeric formats: bits, granularity, bytes per weight, library"
     parser = commands.add_parser("schemes", help=summary, description=summary.capitalize() + ".")
@@ -183,6 +233,12 @@ def _run_help(parser: argparse.ArgumentParser, _: argparse.Namespace) -> int:
 
 def _run_analyze(arguments: argparse.Namespace) -> int:
     from bitlens.cli.analyze import run
+
+    return run(arguments)
+
+
+def _run_check(arguments: argparse.Namespace) -> int:
+    from bitlens.cli.check import run
 
     return run(arguments)
 

@@ -47,13 +47,24 @@ def before(code: Code, atom: Atom, *lines: str) -> TextEdit:
     return TextEdit(line, line, "".join(f"{indent}{new}\n" for new in lines))
 
 
-def removed(code: Code, atom: Atom) -> TextEdit:
+def removed(code: Code, region: Region, atom: Atom) -> TextEdit:
     """A simple statement and its line go; where it shares a line or is all of a block, `pass` takes its place."""
     start, end = code.start(atom.node, atom), code.end(atom.node, atom)
     line, line_end = code.line_start(atom.line), _line_end(code, end)
-    if code.text[line:start].strip() or code.text[end:line_end].strip():
+    if code.text[line:start].strip() or code.text[end:line_end].strip() or _is_only(atom, region):
         return TextEdit(start, end, "pass")
-    return TextEdit(line, min(line_end + 1, len(code.text)), "")
+    last = code.program.cell(atom.line) is not None and _ends_cell(code, code.text.count("\n", 0, line_end) + 1)
+    return TextEdit(line, line_end if last else min(line_end + 1, len(code.text)), "")
+
+
+def _ends_cell(code: Code, line: int) -> bool:
+    here, following = code.program.cell(line), code.program.cell(line + 1)
+    return here is not None and (following is None or following.cell != here.cell)
+
+
+def _is_only(atom: Atom, region: Region) -> bool:
+    """Whether the statement is all that its block holds."""
+    return not any(other is not atom and other.blocks == atom.blocks for other in region.atoms)
 
 
 def _is_block(atom: Atom) -> bool:

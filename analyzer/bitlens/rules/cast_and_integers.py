@@ -82,7 +82,7 @@ def _before(code: Code, region: Region, act: Act, later: Act) -> Found:
         f"torch.ao's int8 layers (line {later.atom.line}) compute with float32 only: after this cast to {act.detail} the"
         " model's forward pass raises an error."
     )
-    return Found(code.span(act.call, act.atom), message, f"{region.name}:{act.model}", _removal(code, act, False))
+    return Found(code.span(act.call, act.atom), message, f"{region.name}:{act.model}", _removal(code, region, act, False))
 
 
 def _after(code: Code, region: Region, act: Act) -> Found:
@@ -90,13 +90,13 @@ def _after(code: Code, region: Region, act: Act) -> Found:
         f"The weights of `{act.model}` are quantized and frozen; casting them to {act.detail} raises an error. Cast before"
         " quantize()."
     )
-    return Found(code.span(act.call, act.atom), message, f"{region.name}:{act.model}", _removal(code, act, True))
+    return Found(code.span(act.call, act.atom), message, f"{region.name}:{act.model}", _removal(code, region, act, True))
 
 
-def _removal(code: Code, act: Act, safe: bool) -> Offer | None:
+def _removal(code: Code, region: Region, act: Act, safe: bool) -> Offer | None:
     if not isinstance(act.atom.node, ast.Expr) or act.atom.node.value is not act.call:
         return None
-    return fix(RULE.code, "Remove this cast", lambda: (placing.removed(code, act.atom),), safe)
+    return fix(RULE.code, "Remove this cast", lambda: (placing.removed(code, region, act.atom),), safe)
 
 
 RULE = Rule("BL104", "cast-and-integers", "error", ("quantize", "freeze"), _find)

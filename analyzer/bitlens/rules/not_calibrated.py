@@ -98,7 +98,7 @@ def _move(code: Code, region: Region, frozen: Act, calibration: Atom) -> Offer |
 
     def make() -> tuple[TextEdit, ...]:
         text = code.source(frozen.call, frozen.atom)
-        return placing.removed(code, frozen.atom), placing.after(code, calibration, text)
+        return placing.removed(code, region, frozen.atom), placing.after(code, calibration, text)
 
     return fix(RULE.code, f"Freeze `{frozen.model}` after the calibration", make)
 

@@ -81,13 +81,13 @@ def _is_none(node: ast.expr) -> bool:
 def _found(code: Code, region: Region, act: Act, first: Act) -> Found:
     how = "quantized" if first.kind == "quantize" else "loaded quantized"
     message = f"`{act.model}` is {how} on line {first.atom.line} already; quantizing it again does not convert it."
-    return Found(code.span(act.call, act.atom), message, f"{region.name}:{act.model}", _removal(code, act))
+    return Found(code.span(act.call, act.atom), message, f"{region.name}:{act.model}", _removal(code, region, act))
 
 
-def _removal(code: Code, act: Act) -> Offer | None:
+def _removal(code: Code, region: Region, act: Act) -> Offer | None:
     if not isinstance(act.atom.node, ast.Expr) or act.atom.node.value is not act.call:
         return None
-    return fix(RULE.code, "Remove this quantization", lambda: (placing.removed(code, act.atom),))
+    return fix(RULE.code, "Remove this quantization", lambda: (placing.removed(code, region, act.atom),))
 
 
 RULE = Rule("BL103", "quantized-twice", "warning", ("quantize",), _find)

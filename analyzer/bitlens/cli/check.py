@@ -1,0 +1,152 @@
+"""`bitlens check`: findings in files, folders and notebooks; exit 0 clean, 1 findings, 2 something failed."""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import sys
+import warnings
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from pathlib import Path
+
+from bitlens.actions import fixed
+from bitlens.analysis import Analysis
+from bitlens.cli import baseline, rewriting
+from bitlens.cli.findings import render
+from bitlens.cli.findings.checked import Checked, Located, located, shown_path
+from bitlens.cli.messages import FAILED, fail, problem_line
+from bitlens.cli.output import write
+from bitlens.problems import BitlensError, Problem
+from bitlens.project import table
+from bitlens.rules import findings, rules
+from bitlens.settings import Settings, resolve
+from bitlens.source.program import Program, discover, read
+
+
+@dataclass
+class _Run:
+    """What one run has gathered so far."""
+
+    arguments: argparse.Namespace
+    selected: frozenset[str]
+    found: list[Located] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+    files: list[str] = field(default_factory=list)
+    fixed: int = 0
+    changed: bool = False
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Check what was named and write what was found."""
+    state = _Run(arguments, _selected(arguments))
+    for path in dict.fromkeys(_files(arguments.paths)):
+        state.files.append(shown_path(path))
+        try:
+            _check(path, state)
+        except BitlensError as error:
+            state.problems.append(error.problem)
+    if arguments.write_baseline:
+        baseline.save(state.found, arguments.write_baseline)
+        state.found = []
+    elif arguments.baseline:
+        state.found = baseline.without_known(state.found, arguments.baseline)
+    return _deliver(state)
+
+
+def _deliver(state: _Run) -> int:
+    if not state.arguments.diff:
+        problems = tuple(replace(p, file=shown_path(Path(p.file)) if p.file else None) for p in state.problems)
+        checked = Checked(tuple(state.found), problems, tuple(state.files), state.fixed)
+        write(render(state.arguments.format)(checked), state.arguments.output)
+    for problem in state.problems:
+        fail(problem_line(problem, severity=False))
+    if state.problems:
+        return FAILED
+    found = state.changed if state.arguments.diff else bool(state.found)
+    return 1 if found and not state.arguments.exit_zero else 0
+
+
+def _selected(arguments: argparse.Namespace) -> frozenset[str]:
+    """The codes of the rules to follow. Raises BitlensError (`unknown-rule`)."""
+    known = {rule.code for rule in rules()}
+    wanted = _matching(arguments.select, known) if arguments.select else known
+    return frozenset(wanted - _matching(arguments.ignore, known))
+
+
+def _matching(prefixes: Iterable[str], known: set[str]) -> set[str]:
+    result: set[str] = set()
+    for prefix in (part.strip().upper() for given in prefixes for part in given.split(",")):
+        codes = {code for code in known if prefix and code.startswith(prefix)}
+        if not codes:
+            message = f"there is no rule {prefix!r}; the rules are {', '.join(sorted(known))}"
+            raise BitlensError(Problem("unknown-rule", message))
+        result |= codes
+    return result
+
+
+def _files(names: Iterable[str]) -> Iterator[Path]:
+    for name in names:
+        path = Path(name)
+        if path.is_dir():
+            yield from discover(path)
+        elif path.exists():
+            yield path
+        else:
+            raise BitlensError(Problem("no-such-file", "there is no such file or folder", name))
+
+
+def _check(path: Path, state: _Run) -> None:
+    settings = _settings(path.absolute().parent, state)
+    program = read(path)
+    state.problems += _syntax(program)
+    analysis = Analysis(path, program.text, settings=settings, cells=program.cells)
+    if state.arguments.measure:
+        from bitlens.cli.check_measured import measured
+
+        analysis, problems = measured(analysis, state.arguments)
+        state.problems += problems
+    if state.arguments.fix or state.arguments.diff:
+        analysis = _fixed(analysis, state)
+    kept = [finding for finding in findings(analysis) if finding.code in state.selected]
+    state.found += located(analysis, kept)
+
+
+def _fixed(analysis: Analysis, state: _Run) -> Analysis:
+    """The analysis after the fixes, which are on disk or printed as a diff then."""
+    after = fixed(analysis, state.selected, state.arguments.unsafe_fixes)
+    if after.text == analysis.text:
+        return analysis
+    old, new = rewriting.rewritten(analysis, after)
+    state.changed = True
+    if state.arguments.diff:
+        sys.stdout.write(rewriting.difference(shown_path(analysis.path), old, new))
+    else:
+        rewriting.save(analysis.path, new)
+    state.fixed += max(len(findings(analysis)) - len(findings(after)), 1)
+    return after
+
+
+@lru_cache(maxsize=1024)
+def _resolved(folder: Path) -> tuple[Settings, tuple[str, ...]]:
+    name, values = table(folder)
+    return resolve((name, values, False))
+
+
+def _settings(folder: Path, state: _Run) -> Settings:
+    settings, complaints = _resolved(folder)
+    known = [problem.message for problem in state.problems]
+    state.problems += [Problem("bad-settings", text) for text in complaints if text not in known]
+    return settings
+
+
+def _syntax(program: Program) -> tuple[Problem, ...]:
+    """What keeps a file from being read whole; CPython's own parser is asked first, since it is quick."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            ast.parse(program.text)
+        except (SyntaxError, ValueError, RecursionError, MemoryError):
+            return tuple(replace(problem, file=program.file) for problem in program.source.problems)
+    return ()

@@ -1,0 +1,78 @@
+"""What `bitlens check --measure` adds: the models of a program, built and measured, also as they are unquantized."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterable, Iterator
+from contextlib import closing
+from dataclasses import replace
+
+from bitlens.analysis import Analysis, Placed
+from bitlens.cli.options import options
+from bitlens.collect import Collector
+from bitlens.editing.code import code_of
+from bitlens.editing.excluding import quantizations
+from bitlens.editing.unquantized import unquantized
+from bitlens.measuring import Options, measure_slice, worker_for
+from bitlens.numbers import Numbers
+from bitlens.problems import BitlensError, Problem
+from bitlens.source.program import program_of
+from bitlens.source.slice import Slice, slices
+
+_CASTS = ("float16",)
+
+
+def measured(analysis: Analysis, arguments: argparse.Namespace) -> tuple[Analysis, list[Problem]]:
+    """The analysis with the numbers of every model that its program builds, and what could not be measured.
+
+    Runs the program's code in the worker.
+    """
+    chosen = _options(analysis, arguments)
+    problems: list[Problem] = []
+    placed: list[Placed] = []
+    pieces = list(_slices(analysis, problems))
+    if not pieces:
+        return analysis, problems
+    with closing(worker_for(chosen)) as worker:
+        for piece in pieces:
+            collector = measure_slice(piece, chosen, worker, _ignore)
+            placed += _placed(analysis, collector)
+            problems += collector.problems if collector.model() is None else []
+    return replace(analysis, placed=tuple(placed)), problems
+
+
+def _options(analysis: Analysis, arguments: argparse.Namespace) -> Options:
+    schemes = {call.scheme: None for call in quantizations(code_of(analysis)) if call.scheme}
+    wanted = {**dict.fromkeys(analysis.settings.measure.schemes), **dict.fromkeys(_CASTS), **schemes}
+    return replace(options(arguments), schemes=tuple(wanted))
+
+
+def _slices(analysis: Analysis, problems: list[Problem]) -> Iterator[Slice]:
+    """The models of the program, and those of it before it quantizes."""
+    for text in (analysis.text, unquantized(code_of(analysis))):
+        if text is None:
+            continue
+        try:
+            found = slices(program_of(text, analysis.path))
+        except BitlensError as error:
+            if error.problem.code != "no-model":
+                problems.append(error.problem)
+            continue
+        problems += _errors(found)
+        yield from (piece for piece in found if piece.runnable)
+
+
+def _errors(found: Iterable[Slice]) -> list[Problem]:
+    return [problem for piece in found for problem in piece.problems if problem.severity == "error"]
+
+
+def _placed(analysis: Analysis, collector: Collector) -> list[Placed]:
+    model = collector.model()
+    if model is None:
+        return []
+    here = {line: line for line in range(1, analysis.text.count("\n") + 2)}
+    return [Placed(Numbers(model, "measured", collector.environment), analysis.file, here)]
+
+
+def _ignore(_: Collector) -> None:
+    """Findings are made of what is complete."""
