@@ -51,7 +51,7 @@ def is_required(atom: Atom) -> bool:
 
 
 def used_attributes(atoms: Iterable[Atom]) -> set[str]:
-    """Attributes that atoms read, any of which may be a command-line argument; ALL where all are used at once."""
+    """Attributes that atoms read, which may be command-line arguments; ALL where all are used at once."""
     used: set[str] = set()
     for atom in atoms:
         for part in _own_parts(atom):

@@ -123,7 +123,8 @@ def _of_view(analysis: Analysis, view: View) -> list[Candidate]:
 
 
 def _bound(analysis: Analysis, view: View, atom: Atom, earlier: list[Candidate]) -> Iterator[Candidate]:
-    for target, value, use in analysis.models.bound(atom.node, view.variables):
+    so_far = {other.variable: other.use.class_name for other in earlier if other.variable is not None}
+    for target, value, use in analysis.models.bound(atom.node, {**view.variables, **so_far}):
         if _is_same_model(value, use, target) or _is_part(target, view):
             continue
         twin = next(
@@ -187,18 +188,16 @@ _COLLECTING = words("append extend insert add update add_module register_module 
 
 
 def _end(candidate: Candidate, found: list[Candidate], view: View) -> int:
-    """Where another model takes the variable."""
+    """Where another model takes the variable, or this one is converted in place under another name."""
     if candidate.variable is None:
         return candidate.end
     last = max(atom.index for atom in candidate.atoms)
-    later = [
-        a.index
-        for other in found
-        if other.variable == candidate.variable
-        for a in other.atoms
-        if a.index > last
-    ]
-    return min(later, default=len(view.scope.atoms))
+    later = [len(view.scope.atoms)]
+    for other in found:
+        converted = other.use.kind == "conversion" and candidate.variable in view.touches(other.atoms[0])
+        if converted or other.variable == candidate.variable:
+            later += [atom.index for atom in other.atoms if atom.index > last]
+    return min(later)
 
 
 def _mark_parts(found: list[Candidate]) -> None:

@@ -30,6 +30,8 @@ _CHANGING = re.compile(
     r"(?![a-z])|[a-z]_$"
 )
 """First words (or the in-place ending) of functions and methods that change what they are given."""
+GIVEN = ""
+"""The class of a function's parameter: unknown. Setting its mode is not what a function is called for."""
 _MODE = frozenset({"eval", "train"})
 _NEVER = frozenset(
     {"requires_grad_and_", "train_model", "set_epoch", "set_description", "set_postfix", "zero_grad"}
@@ -161,7 +163,7 @@ class Changes(Touches):
             return False
         if self._with_wholes([base]) & set(self.models):
             if method in _MODE:
-                return statement and not looped
+                return statement and not looped and self.models.get(base) != GIVEN
             own = self._own_method(func, base)
             if own is not None:
                 return own
@@ -257,7 +259,7 @@ class FunctionChanges:
             return frozenset()
         names = parameters(function.args)
         scope = scope_of([(node, 0) for node in function.body], function)
-        touches = Changes(scope, knowledge, dict.fromkeys(names, ""), self)
+        touches = Changes(scope, knowledge, dict.fromkeys(names, GIVEN), self)
         changed = set().union(
             *(touches(atom) for atom in scope.atoms if not in_training_loop(atom, knowledge)), set()
         )

@@ -114,6 +114,7 @@ class Renderer:
     def _block(self, body: list[ast.stmt], offset: int) -> None:
         """Blank what is not kept; a block that would be empty gets `pass`."""
         empty = not any(node in self.atoms for node in body)
+        self._blank_comments(body, offset)
         for start, end in self._dropped(body, offset):
             filler = "pass" if empty or not self._alone(start, end) else ""
             empty = False
@@ -122,6 +123,18 @@ class Renderer:
         for node in body:
             if node in self.atoms:
                 self._statement(node, offset)
+
+    def _blank_comments(self, body: list[ast.stmt], offset: int) -> None:
+        """Comments between statements speak of what may be gone; those beside a kept statement stay."""
+        previous = span(body[0], offset)[0][0] if body else 0
+        while previous > 1 and self.lines[previous - 2].strip()[:1] in (b"", b"#"):
+            previous -= 1
+        for node in body:
+            start, end = span(node, offset)
+            for number in range(previous, start[0]):
+                if self.lines[number - 1].strip().startswith(b"#"):
+                    self.edits.append(Edit(number, 0, len(self.lines[number - 1]), b""))
+            previous = end[0] + 1
 
     def _dropped(self, body: list[ast.stmt], offset: int) -> list[tuple[tuple[int, int], tuple[int, int]]]:
         """Places of the statements that are not kept; neighbours on one line (`a(); b()`) as one place."""

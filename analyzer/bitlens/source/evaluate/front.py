@@ -1,0 +1,259 @@
+"""The front door: `evaluate` a root of a file, and the `roots` that a file has."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import sysconfig
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from bitlens.problems import BitlensError, Problem
+from bitlens.source.evaluate.compile_statements import Statements
+from bitlens.source.evaluate.construction import Construction, records
+from bitlens.source.evaluate.limits import Limits, describe
+from bitlens.source.evaluate.machine import Machine
+from bitlens.source.evaluate.namespace import Namespace
+from bitlens.source.evaluate.plumbing import install_plumbing
+from bitlens.source.evaluate.roots import build, find_roots
+from bitlens.source.evaluate.scope import Frame
+from bitlens.source.evaluate.stdlib import install_stdlib
+from bitlens.source.evaluate.torch_core import install_torch
+from bitlens.source.evaluate.values import (
+    MISSING,
+    ClassValue,
+    LimitReached,
+    ModuleInstance,
+    Unknown,
+)
+from bitlens.source.statements import parse
+from bitlens.source.store import LoweredStore
+
+Result = TypeVar("Result")
+STACK = 512 * 2**20
+"""Bytes of stack (reserved, not used) for the thread that evaluates: calls inside calls are deep there."""
+RECURSION = 60_000
+
+
+class World:
+    """A machine with its search paths; libraries stay evaluated from one call to the next, the user's files do not."""
+
+    def __init__(self, search_paths: Sequence[Path], store: LoweredStore | None = None) -> None:
+        self.machine = Machine(Limits())
+        install_torch(self.machine)
+        install_stdlib(self.machine)
+        install_plumbing(self.machine)
+        self.libraries = [path.resolve() for path in search_paths]
+        self.machine.imports.store = store
+        self.lock = threading.Lock()
+
+    def prepare(self, file: Path, limits: Limits) -> Namespace:
+        """The module of `file`, with everything that is not a library forgotten."""
+        self.machine.reset(limits)
+        self.machine.default_dtype = self.machine.dtypes["float32"]
+        self.machine.inside_torch = 0
+        imports = self.machine.imports
+        folder, name = package_of(file)
+        own = [folder, *(path for path in (folder / "src",) if path.is_dir())]
+        library = any(folder == path for path in self.libraries)
+        imports.paths = [*([] if library else own), *self.libraries]
+        for known, module in list(imports.modules.items()):
+            if module.file is not None and not self._in_library(module.file):
+                del imports.modules[known]
+                imports.sources.pop(module.file, None)
+        imports.found = {key: place for key, place in imports.found.items() if place and self._in_library(str(place[0]))}
+        found = imports.module(name)
+        if found is None or found.file != str(file):
+            found = Namespace(name, str(file))
+            imports.modules[name] = found
+        return found
+
+    def _in_library(self, file: str) -> bool:
+        return any(file.startswith(str(path) + os.sep) for path in self.libraries)
+
+
+_WORLDS: dict[tuple[str, ...], World] = {}
+
+
+def world_for(search_paths: Sequence[Path], store: LoweredStore | None = None) -> World:
+    """The world of these search paths; without any, of the running interpreter's site-packages."""
+    paths = list(search_paths) or [Path(sysconfig.get_paths()["purelib"])]
+    key = tuple(str(path) for path in paths)
+    if key not in _WORLDS:
+        if len(_WORLDS) >= 4:
+            _WORLDS.pop(next(iter(_WORLDS)))
+        _WORLDS[key] = World(paths, store)
+    return _WORLDS[key]
+
+
+def package_of(file: Path) -> tuple[Path, str]:
+    """The folder from which a file is imported, and its module name there."""
+    parts = [] if file.name == "__init__.py" else [file.stem]
+    folder = file.parent
+    while (folder / "__init__.py").is_file() and folder.name.isidentifier() and folder.parent != folder:
+        parts.insert(0, folder.name)
+        folder = folder.parent
+    return folder, ".".join(parts)
+
+
+def evaluate(
+    file: Path,
+    root: str | None = None,
+    *,
+    config: Path | dict[str, Any] | None = None,
+    search_paths: Sequence[Path] = (),
+    limits: Limits | None = None,
+    store: LoweredStore | None = None,
+) -> Construction:
+    """The model that `root` builds, found by evaluating the source in the abstract; nothing is run or imported.
+
+    `root` is a variable, class, function or expression in the file's names; without it the file's first root.
+    `config` gives a class that takes a configuration other values than its defaults: a config.json or its content.
+    `search_paths` are folders of installed packages. Raises BitlensError if the file cannot be read; everything else
+    that goes wrong is in `problems`.
+    """
+    file = Path(os.path.abspath(file))
+    world = world_for(search_paths, store)
+    values = _read_config(config)
+    with world.lock:
+        return _deep(lambda: _evaluate(world, file, root, values, limits or Limits()))
+
+
+def roots(file: Path, *, search_paths: Sequence[Path] = (), store: LoweredStore | None = None) -> tuple[str, ...]:
+    """What the file builds: its variables that hold models, else the module classes that nothing else in it builds.
+
+    Raises BitlensError if the file cannot be read.
+    """
+    file = Path(os.path.abspath(file))
+    world = world_for(search_paths, store)
+    with world.lock:
+        return _deep(lambda: _roots(world, file))
+
+
+def _roots(world: World, file: Path) -> tuple[str, ...]:
+    module = world.prepare(file, Limits())
+    source = world.machine.imports.source(file)
+    try:
+        world.machine.imports.ensure(module)
+        return find_roots(world.machine, module, source)
+    except LimitReached:
+        return ()
+
+
+def _read_config(config: Path | dict[str, Any] | None) -> dict[str, Any] | None:
+    if config is None or isinstance(config, dict):
+        return config
+    try:
+        values = json.loads(config.read_text("utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        problem = Problem("unreadable-config", f"the configuration cannot be read: {error}", str(config))
+        raise BitlensError(problem) from error
+    if not isinstance(values, dict):
+        raise BitlensError(Problem("unreadable-config", "the configuration is not a JSON object", str(config)))
+    return values
+
+
+def _deep(work: Callable[[], Result]) -> Result:
+    """Run `work` in a thread whose stack is large enough for the depth limit, and give back what it gives."""
+    outcome: list[Any] = []
+
+    def run() -> None:
+        try:
+            outcome.append((True, work()))
+        except BaseException as error:
+            outcome.append((False, error))
+
+    before, recursion = threading.stack_size(STACK), sys.getrecursionlimit()
+    sys.setrecursionlimit(max(recursion, RECURSION))
+    try:
+        thread = threading.Thread(target=run, name="bitlens-evaluate", daemon=True)
+        thread.start()
+        thread.join()
+    finally:
+        threading.stack_size(before)
+        sys.setrecursionlimit(recursion)
+    done, value = outcome[0]
+    if not done:
+        raise value
+    result: Result = value
+    return result
+
+
+def _evaluate(
+    world: World, file: Path, root: str | None, config: dict[str, Any] | None, limits: Limits
+) -> Construction:
+    machine = world.machine
+    module = world.prepare(file, limits)
+    machine.imports.source(file)
+    stopped = None
+    built: Any = None
+    started: list[ModuleInstance] = []
+    try:
+        machine.imports.ensure(module)
+        if root is None:
+            found = find_roots(machine, module, machine.imports.source(file))
+            if not found:
+                problem = Problem("no-model", "nothing in this file builds a model; name one with --model", str(file))
+                return Construction("", "", str(file), None, problems=(problem,))
+            root = found[0]
+        built = _value_of(machine, module, root, config, started)
+    except LimitReached as limit:
+        stopped = str(limit)
+        machine.report("limit-reached", f"evaluation ended at a limit: {limit}", str(file), None)
+    except (RecursionError, MemoryError) as error:
+        stopped = type(error).__name__
+        machine.report("limit-reached", f"evaluation ended: {stopped}", str(file), None)
+    except Exception as error:
+        frame = machine.frames[-1] if machine.frames else None
+        place = (frame.module.file, frame.line) if frame is not None else (str(file), None)
+        machine.report("not-evaluated", f"evaluation ended: {describe(error)}", *place)
+    finally:
+        machine.unwind(0)
+        machine.tries = machine.uncertain = 0
+    return _construction(machine, file, root or "", built if isinstance(built, ModuleInstance) else None, started, stopped)
+
+
+def _construction(
+    machine: Machine, file: Path, root: str, built: ModuleInstance | None, started: list[ModuleInstance], stopped: str | None
+) -> Construction:
+    model = built or (started[0] if started else None)
+    if model is None:
+        problem = Problem("no-model", f"{root!r} gives no model that the source alone tells", str(file))
+        return Construction(root, "", str(file), None, problems=(*machine.problems, problem), limit=stopped)
+    modules, lines = records(model)
+    line = model.cls.line if model.cls.module is not None and model.cls.module.file == str(file) else None
+    return Construction(root, model.cls.name, str(file), line, modules, lines, tuple(machine.problems), stopped)
+
+
+def _value_of(
+    machine: Machine, module: Namespace, root: str, config: dict[str, Any] | None, started: list[ModuleInstance]
+) -> Any:
+    if root.isidentifier():
+        value = machine.imports.get(module, root)
+        if value is MISSING:
+            raise BitlensError(Problem("no-model", f"there is no {root!r} in the file", module.file))
+    else:
+        value = _expression(machine, module, root)
+    if isinstance(value, ModuleInstance | Unknown):
+        return value
+    if isinstance(value, ClassValue) and not value.is_module:
+        return None
+    return build(machine, value, config, started)
+
+
+def _expression(machine: Machine, module: Namespace, text: str) -> Any:
+    statement = parse(text.strip()).statements[:1]
+    node = statement[0].node if statement else None
+    value = getattr(node, "value", None)
+    if value is None:
+        raise BitlensError(Problem("no-model", f"{text!r} is no expression", module.file))
+    compiler = Statements(machine, 0)
+    frame = Frame(module.vars, module)
+    machine.enter(frame)
+    return compiler.expression(value)(frame)
+
+
+__all__ = ["Construction", "World", "evaluate", "package_of", "roots", "world_for"]

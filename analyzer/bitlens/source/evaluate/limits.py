@@ -1,0 +1,119 @@
+"""The limits of one evaluation, and what it costs so far."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from bitlens.problems import Problem
+from bitlens.source.evaluate.scope import Frame
+from bitlens.source.evaluate.values import Control, LimitReached, PyRaise
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Where evaluation ends, whatever the source says. Each is named in the problem that it causes."""
+
+    steps: int = 8_000_000
+    """Calls and rounds of loops."""
+    seconds: float = 30.0
+    modules: int = 300_000
+    """Layers of one model."""
+    elements: int = 60_000_000
+    """Elements of all lists and characters of all strings that are made by repetition or concatenation."""
+    depth: int = 120
+    """Calls inside calls."""
+    number_bits: int = 100_000
+    """Size of an integer."""
+
+
+class Budget:
+    """Counts against the limits, keeps the stack of frames and collects problems."""
+
+    def __init__(self, limits: Limits) -> None:
+        self.limits = limits
+        self.frames: list[Frame] = []
+        self.problems: list[Problem] = []
+        self.tries = 0
+        self.errors: list[PyRaise] = []
+        self.uncertain = 0
+        self.reset(limits)
+
+    def reset(self, limits: Limits) -> None:
+        """Start counting anew."""
+        self.limits = limits
+        self.steps = 0
+        self.modules = 0
+        self.elements = 0
+        self.deadline = time.monotonic() + limits.seconds
+        self.depth = 0
+        self.problems = []
+        self.frames.clear()
+        self.errors.clear()
+        self.tries = self.uncertain = 0
+
+    def tick(self) -> None:
+        """Count one step."""
+        self.steps += 1
+        if self.steps & 0xFF == 0:
+            if self.steps > self.limits.steps:
+                raise LimitReached(f"{self.limits.steps:,} steps")
+            if time.monotonic() > self.deadline:
+                raise LimitReached(f"{self.limits.seconds:g} seconds")
+
+    def allocate(self, elements: int) -> None:
+        """Count elements or characters about to be made."""
+        if elements > 256:
+            self.elements += elements
+            if self.elements > self.limits.elements:
+                raise LimitReached(f"{self.limits.elements:,} elements of lists and strings")
+
+    def count_module(self) -> None:
+        """Count one layer."""
+        self.modules += 1
+        if self.modules > self.limits.modules:
+            raise LimitReached(f"{self.limits.modules:,} modules")
+
+    def enter(self, frame: Frame) -> None:
+        """Push a frame."""
+        self.depth += 1
+        if self.depth > self.limits.depth:
+            self.depth -= 1
+            raise LimitReached(f"{self.limits.depth} calls inside each other")
+        self.frames.append(frame)
+
+    def leave(self) -> None:
+        """Pop a frame."""
+        self.depth -= 1
+        self.frames.pop()
+
+    def unwind(self, depth: int) -> None:
+        """Pop the frames that an exception left."""
+        del self.frames[depth:]
+        self.depth = depth
+
+    def report(self, code: str, message: str, file: str | None, line: int | None) -> None:
+        """Note a problem once for its place."""
+        problem = Problem(code, message, file, line, None, "warning")
+        if len(self.problems) < 100 and problem not in self.problems:
+            self.problems.append(problem)
+
+    def recover(self, error: Exception, frame: Frame, line: int) -> bool:
+        """Whether to go on after a statement that failed: not for the program's own `raise`, nor inside `try`."""
+        if isinstance(error, Control) or (isinstance(error, PyRaise) and error.explicit) or self.tries:
+            return False
+        file = frame.module.file
+        self.report("not-evaluated", f"this statement cannot be evaluated: {describe(error)}", file, line)
+        return True
+
+
+def describe(error: Exception) -> str:
+    """An exception in one line."""
+    if isinstance(error, PyRaise):
+        value: Any = error.value
+        arguments = getattr(value, "attrs", {}).get("args", ())
+        name = getattr(getattr(value, "cls", None), "name", "exception")
+        text = ", ".join(str(argument) for argument in arguments if isinstance(argument, str | int | float))
+        return f"{name}: {text[:200]}" if text else str(name)
+    return f"{type(error).__name__}: {str(error)[:200]}"

@@ -1,0 +1,157 @@
+"""Which models a file has, and how a root without arguments is built."""
+
+from __future__ import annotations
+
+import ast
+from typing import TYPE_CHECKING, Any
+
+from bitlens.source.evaluate.namespace import Namespace
+from bitlens.source.evaluate.symbolic import Symbolic
+from bitlens.source.evaluate.values import (
+    MISSING,
+    UNKNOWN,
+    BoundMethod,
+    ClassValue,
+    Function,
+    Instance,
+    Lazy,
+    ModuleInstance,
+    Unknown,
+)
+from bitlens.source.statements import SourceFile
+
+if TYPE_CHECKING:
+    from bitlens.source.evaluate.machine import Machine
+
+
+def find_roots(machine: Machine, module: Namespace, source: SourceFile) -> tuple[str, ...]:
+    """Variables that hold models; else module classes of this file that nothing else in the file builds."""
+    variables = [name for name, value in module.vars.items() if type(value) is ModuleInstance]
+    if variables:
+        return tuple(variables)
+    classes: dict[str, ClassValue] = {}
+    used: set[str] = set()
+    for statement in source.statements:
+        for node in statement.nodes:
+            used |= _used_names(node)
+            if isinstance(node, ast.ClassDef):
+                value = module.vars.get(node.name)
+                value = value.force() if type(value) is Lazy else value
+                if isinstance(value, ClassValue) and value.is_module:
+                    classes[node.name] = value
+    bases = {base.name for cls in classes.values() for base in cls.mro[1:] if isinstance(base, ClassValue)}
+    free = [name for name in classes if name not in used and name not in bases]
+    return tuple(free or [name for name in classes if name not in used] or classes)
+
+
+def _used_names(node: ast.stmt) -> set[str]:
+    """Names that a statement calls or hands on, its own class's name and its bases left out."""
+    own = {node.name} if isinstance(node, ast.ClassDef | ast.FunctionDef) else set()
+    skipped = {id(base) for base in node.bases} if isinstance(node, ast.ClassDef) else set()
+    names: set[str] = set()
+    pending: list[ast.AST] = [node]
+    while pending:
+        part = pending.pop()
+        if id(part) in skipped:
+            continue
+        if isinstance(part, ast.Assign) and any(isinstance(t, ast.Name) and t.id == "__all__" for t in part.targets):
+            continue
+        if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Load):
+            names.add(part.id)
+        if isinstance(part, ast.FunctionDef | ast.AsyncFunctionDef):
+            # Annotations build nothing.
+            pending.extend(part.body)
+            pending.extend(part.args.defaults)
+            pending.extend(part.decorator_list)
+            continue
+        if isinstance(part, ast.AnnAssign):
+            pending.extend(child for child in (part.target, part.value) if child is not None)
+            continue
+        pending.extend(ast.iter_child_nodes(part))
+    return names - own
+
+
+def build(machine: Machine, value: Any, config: dict[str, Any] | None, started: list[ModuleInstance]) -> Any:
+    """Call a class or function with its defaults; what has none is made up: a default configuration, or an unknown."""
+    function, skip = _constructor(value)
+    arguments: dict[str, Any] = {}
+    if function is not None:
+        arguments = _missing_arguments(machine, value, function, skip, config)
+    if isinstance(value, ClassValue) and value.is_module and value.metaclass is None:
+        made = machine.classes.new(value, [])
+        if isinstance(made, ModuleInstance):
+            started.append(made)
+        machine.classes.initialize(made, [], arguments)
+        return made
+    return machine.call(value, [], arguments)
+
+
+def _constructor(value: Any) -> tuple[Function | None, int]:
+    if isinstance(value, ClassValue):
+        found = value.lookup("__init__")
+        return (found, 1) if isinstance(found, Function) else (None, 0)
+    if isinstance(value, BoundMethod):
+        return (value.func, 1) if isinstance(value.func, Function) else (None, 0)
+    return (value, 0) if isinstance(value, Function) else (None, 0)
+
+
+def _missing_arguments(
+    machine: Machine, value: Any, function: Function, skip: int, config: dict[str, Any] | None
+) -> dict[str, Any]:
+    code = function.code
+    required = code.args[skip : len(code.args) - len(function.defaults)]
+    required = [*required, *(name for name in code.kwonly if name not in function.kw_defaults)]
+    arguments = {name: _made_up(machine, value, function, name, config) for name in required}
+    if not required and config is not None:
+        arguments.update({name: item for name, item in config.items() if name in code.args or name in code.kwonly})
+    return arguments
+
+
+def _made_up(machine: Machine, value: Any, function: Function, name: str, config: dict[str, Any] | None) -> Any:
+    kind = _annotated(machine, function, name)
+    if name in ("config", "cfg", "configuration") and isinstance(value, ClassValue):
+        declared = value.lookup("config_class")
+        declared = declared.force() if type(declared) is Lazy else declared
+        kind = declared if isinstance(declared, ClassValue) else kind
+    if isinstance(kind, ClassValue) and not kind.is_module:
+        return _default_instance(machine, kind, config)
+    if config is not None and name in config:
+        return config[name]
+    if config is not None and name in ("config", "cfg", "args"):
+        made = Instance(ClassValue("Configuration", [], {}))
+        made.attrs.update(config)
+        return made
+    if kind in (int, MISSING) or isinstance(kind, Unknown):
+        return Symbolic.named(name) if kind is int or not name.startswith("config") else Unknown(name)
+    return Unknown(f"the argument {name!r}")
+
+
+def _default_instance(machine: Machine, kind: ClassValue, config: dict[str, Any] | None) -> Any:
+    values = {key: item for key, item in (config or {}).items() if isinstance(key, str)}
+    if values and kind.fields is not None and "PreTrainedConfig" not in {getattr(b, "name", "") for b in kind.mro}:
+        values = {key: item for key, item in values.items() if key in kind.fields}
+    init = kind.lookup("__init__")
+    if isinstance(init, Function):
+        missing = _missing_arguments(machine, kind, init, 1, None)
+        values = {**{name: item for name, item in missing.items() if name not in values}, **values}
+    return machine.call(kind, [], values)
+
+
+def _annotated(machine: Machine, function: Function, name: str) -> Any:
+    """The class that a parameter is annotated with; MISSING without annotation."""
+    from bitlens.source.evaluate.compile_statements import Statements
+    from bitlens.source.evaluate.scope import Frame
+
+    node: Any = function.code.node
+    every = (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs)
+    annotation = next((argument.annotation for argument in every if argument.arg == name), None)
+    if annotation is None:
+        return MISSING
+    frame = Frame(function.module.vars, function.module)
+    thunk = Statements(machine, 0).expression(annotation)
+    found = machine.classes.annotation(thunk, frame)
+    if isinstance(found, str):
+        found = machine.imports.get(function.module, found) if found.isidentifier() else UNKNOWN
+    if isinstance(found, tuple):
+        found = next((option for option in found if option is not type(None)), UNKNOWN)
+    return found

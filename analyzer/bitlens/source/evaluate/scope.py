@@ -1,0 +1,111 @@
+"""Which names a function or class binds, and the frames in which they live."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from bitlens.source.evaluate.namespace import Namespace
+    from bitlens.source.evaluate.values import Function
+
+
+class Frame:
+    """One activation: its variables, the frame that encloses it in the text, and the line being evaluated."""
+
+    __slots__ = ("function", "is_class", "line", "module", "result", "up", "vars", "yields")
+
+    def __init__(
+        self, variables: dict[str, Any], module: Namespace, up: Frame | None = None, function: Function | None = None
+    ) -> None:
+        self.vars = variables
+        self.module = module
+        self.up = up
+        self.function = function
+        self.line = 0
+        self.result: Any = None
+        self.is_class = False
+        self.yields: list[Any] | None = None
+
+
+class Scope:
+    """The names bound in one function, lambda, comprehension or class body. `locals` is None at module level."""
+
+    __slots__ = ("globals", "has_yield", "is_class", "locals", "nonlocals")
+
+    def __init__(self, is_class: bool = False, is_module: bool = False) -> None:
+        self.is_class = is_class
+        self.locals: set[str] | None = None if is_module else set()
+        self.globals: set[str] = set()
+        self.nonlocals: set[str] = set()
+        self.has_yield = False
+
+
+def function_scope(arguments: ast.arguments, body: Iterable[ast.AST]) -> Scope:
+    """The scope of a function: parameters and what its body binds."""
+    scope = Scope()
+    assert scope.locals is not None
+    scope.locals |= {a.arg for a in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs)}
+    scope.locals |= {a.arg for a in (arguments.vararg, arguments.kwarg) if a is not None}
+    for node in body:
+        _collect(node, scope)
+    scope.locals -= scope.globals | scope.nonlocals
+    return scope
+
+
+def class_scope(body: Iterable[ast.stmt]) -> Scope:
+    """The scope of a class body."""
+    scope = Scope(is_class=True)
+    for node in body:
+        _collect(node, scope)
+    assert scope.locals is not None
+    scope.locals -= scope.globals | scope.nonlocals
+    return scope
+
+
+def comprehension_scope(generators: list[ast.comprehension]) -> Scope:
+    """The scope of a comprehension: the names of its targets."""
+    scope = Scope()
+    for generator in generators:
+        _collect(generator.target, scope)
+    return scope
+
+
+def _collect(root: ast.AST, scope: Scope) -> None:
+    """Add the names that `root` binds, without going into inner functions, classes and comprehensions."""
+    names = scope.locals
+    assert names is not None
+    pending: list[ast.AST] = [root]
+    while pending:
+        node = pending.pop()
+        kind = type(node)
+        if kind is ast.Name:
+            if type(node.ctx) is not ast.Load:  # type: ignore[attr-defined]
+                names.add(node.id)  # type: ignore[attr-defined]
+            continue
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            names.add(node.name)
+            continue
+        if kind is ast.Lambda:
+            continue
+        if isinstance(node, ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp):
+            # A walrus inside binds in the function around.
+            names.update(n.target.id for n in ast.walk(node) if isinstance(n, ast.NamedExpr))
+            continue
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            names.update((a.asname or a.name.partition(".")[0]) for a in node.names)
+            continue
+        if isinstance(node, ast.Global):
+            scope.globals.update(node.names)
+        elif isinstance(node, ast.Nonlocal):
+            scope.nonlocals.update(node.names)
+        elif isinstance(node, ast.Yield | ast.YieldFrom):
+            scope.has_yield = True
+        elif isinstance(node, ast.ExceptHandler) and node.name:
+            names.add(node.name)
+        elif isinstance(node, ast.MatchAs | ast.MatchStar) and node.name:
+            names.add(node.name)
+        elif isinstance(node, ast.MatchMapping) and node.rest:
+            names.add(node.rest)
+        pending.extend(ast.iter_child_nodes(node))

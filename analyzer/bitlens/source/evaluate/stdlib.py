@@ -1,0 +1,542 @@
+"""The parts of the standard library that model code leans on."""
+
+from __future__ import annotations
+
+import ast
+import itertools
+import math
+import operator
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bitlens.source.evaluate.dataclass_fields import FIELD, NO_DEFAULT, field, make_dataclass, tuple_class
+from bitlens.source.evaluate.module_methods import copied
+from bitlens.source.evaluate.namespace import Namespace
+from bitlens.source.evaluate.patterns import regular_expressions
+from bitlens.source.evaluate.torch_core import passing
+from bitlens.source.evaluate.torch_transformer import clone
+from bitlens.source.evaluate.values import (
+    MISSING,
+    UNKNOWN,
+    BoundMethod,
+    ClassValue,
+    Function,
+    Instance,
+    Iter,
+    ModuleInstance,
+    Native,
+    Partial,
+    PropertyValue,
+    Tensor,
+    Unknown,
+)
+
+if TYPE_CHECKING:
+    from bitlens.source.evaluate.machine import Machine
+
+_ABSTRACT = (
+    "Iterable Sequence Mapping MutableMapping MutableSequence Collection Sized Container Set Hashable Callable Iterator"
+    " Generator"
+).split()
+
+
+def install_stdlib(machine: Machine) -> None:
+    """Register the modules."""
+    for name, make in _MODULES.items():
+        module = Namespace(name, None, make(machine))
+        module.fallback = lambda member, name=name: Unknown(f"{name}.{member}")
+        machine.imports.modules[name] = module
+    modules = machine.imports.modules
+    for parent, child in (("collections", "abc"), ("os", "path"), ("importlib", "util"), ("importlib", "metadata")):
+        modules[parent].vars[child] = modules[f"{parent}.{child}"]
+
+
+def native(name: str, function: Callable[..., Any]) -> Native:
+    """A native from a function of positional arguments, unknown if one of them is."""
+
+    def run(args: list[Any], kwargs: dict[str, Any]) -> Any:
+        if any(isinstance(arg, Unknown) for arg in args):
+            return UNKNOWN
+        return function(*args, **kwargs)
+
+    return Native(name, run)
+
+
+def _math(machine: Machine) -> dict[str, Any]:
+    names = "ceil floor sqrt log log2 log10 exp pow isclose fabs sin cos tan atan tanh trunc isqrt gcd lcm hypot".split()
+    table: dict[str, Any] = {name: native(name, _numeric(getattr(math, name))) for name in names}
+    table["prod"] = Native("prod", lambda args, kwargs: _product(machine, args[0]))
+    table["factorial"] = native("factorial", lambda value: math.factorial(min(value, 2000)))
+    return {**table, "pi": math.pi, "inf": math.inf, "e": math.e, "nan": math.nan}
+
+
+def _numeric(function: Callable[..., Any]) -> Callable[..., Any]:
+    def run(*args: Any) -> Any:
+        values = [arg.values if isinstance(arg, Tensor) else arg for arg in args]
+        return function(*values) if all(isinstance(value, int | float) for value in values) else UNKNOWN
+
+    return run
+
+
+def _product(machine: Machine, items: Any) -> Any:
+    total: Any = 1
+    multiply = machine.binary(ast.Mult)
+    for item in machine.iterate(items):
+        total = multiply(total, item)
+    return total
+
+
+def _functools(machine: Machine) -> dict[str, Any]:
+    def partial(args: list[Any], kwargs: dict[str, Any]) -> Any:
+        return Partial(args[0], args[1:], kwargs)
+
+    def wraps(args: list[Any], kwargs: dict[str, Any]) -> Any:
+        wrapped = args[0]
+
+        def apply(inner: list[Any], _: dict[str, Any]) -> Any:
+            if isinstance(inner[0], Function):
+                name = machine.getattr(wrapped, "__name__", None)
+                inner[0].name = name if isinstance(name, str) else inner[0].name
+                inner[0].attrs["__wrapped__"] = wrapped
+            return inner[0]
+
+        return Native("wraps", apply)
+
+    def cache(args: list[Any], kwargs: dict[str, Any]) -> Any:
+        return args[0] if args and not isinstance(args[0], int | None) else Native("cache", lambda a, k: a[0])
+
+    def reduce(args: list[Any], kwargs: dict[str, Any]) -> Any:
+        items = list(machine.iterate(args[1]))
+        value = args[2] if len(args) > 2 else items.pop(0)
+        for item in items:
+            value = machine.call(args[0], [value, item], {})
+        return value
+
+    return {
+        "partial": Native("partial", partial),
+        "wraps": Native("wraps", wraps),
+        "update_wrapper": Native("update_wrapper", lambda args, kwargs: args[0]),
+        "lru_cache": Native("lru_cache", cache),
+        "cache": Native("cache", cache),
+        "total_ordering": Native("total_ordering", lambda args, kwargs: args[0]),
+        "singledispatch": Native("singledispatch", lambda args, kwargs: args[0]),
+        "reduce": Native("reduce", reduce),
+        "cached_property": Native("cached_property", lambda args, kwargs: PropertyValue(args[0], cached=True)),
+        "partialmethod": Native("partialmethod", partial),
+    }
+
+
+def _itertools(machine: Machine) -> dict[str, Any]:
+    def over(function: Callable[..., Any], spread: bool = True) -> Callable[..., Any]:
+        def run(args: list[Any], kwargs: dict[str, Any]) -> Any:
+            if any(isinstance(arg, Unknown) for arg in args):
+                return UNKNOWN
+            sources = [list(machine.iterate(arg)) for arg in args] if spread else args
+            return Iter(_counted(machine, function(*sources, **kwargs)))
+
+        return run
+
+    def from_iterable(args: list[Any], kwargs: dict[str, Any]) -> Any:
+        if isinstance(args[0], Unknown):
+            return UNKNOWN
+        return Iter(item for part in machine.iterate(args[0]) for item in machine.iterate(part))
+
+    chain = Native("chain", over(itertools.chain))
+    chain.attrs["from_iterable"] = Native("from_iterable", from_iterable)
+    return {
+        "chain": chain,
+        "product": Native("product", over(itertools.product)),
+        "zip_longest": Native("zip_longest", over(itertools.zip_longest)),
+        "repeat": Native("repeat", lambda args, kwargs: Iter(_counted(machine, itertools.repeat(*args)))),
+        "count": Native("count", lambda args, kwargs: Iter(_counted(machine, itertools.count(*args)))),
+        "cycle": Native("cycle", over(itertools.cycle)),
+        "pairwise": Native("pairwise", over(lambda items: zip(items, items[1:]))),
+        "accumulate": Native("accumulate", lambda args, kwargs: Iter(_accumulated(machine, args[0]))),
+        "islice": Native("islice", lambda args, kwargs: Iter(itertools.islice(machine.iterate(args[0]), *args[1:]))),
+        "combinations": Native("combinations", over(lambda items, size: itertools.combinations(items, size), False)),
+    }
+
+
+def _counted(machine: Machine, items: Any) -> Any:
+    for item in items:
+        machine.tick()
+        yield item
+
+
+def _accumulated(machine: Machine, items: Any) -> Any:
+    add, total = machine.binary(ast.Add), MISSING
+    for item in machine.iterate(items):
+        total = item if total is MISSING else add(total, item)
+        yield total
+
+
+class DefaultDict(dict):  # type: ignore[type-arg]
+    """`defaultdict` whose factory belongs to the evaluated program."""
+
+    def __init__(self, factory: Any) -> None:
+        super().__init__()
+        self.factory = factory
+
+
+def _collections(machine: Machine) -> dict[str, Any]:
+    def defaultdict(args: list[Any], kwargs: dict[str, Any]) -> Any:
+        made = DefaultDict(args[0] if args else None)
+        made.update(machine.call_type(dict, args[1:2], kwargs))
+        return made
+
+    def namedtuple(args: list[Any], kwargs: dict[str, Any]) -> Any:
+        names = args[1] if len(args) > 1 else kwargs.get("field_names", [])
+        names = names.replace(",", " ").split() if isinstance(names, str) else list(machine.iterate(names))
+        defaults = list(machine.iterate(kwargs.get("defaults") or []))
+        cls = ClassValue(str(args[0]), [tuple], {})
+        tuple_class(machine, cls, names, dict(zip(names[len(names) - len(defaults) :], defaults)))
+        return cls
+
+    def counter(args: list[Any], kwargs: dict[str, Any]) -> Any:
+        made = DefaultDict(Native("zero", lambda a, k: 0))
+        for item in machine.iterate(args[0]) if args else ():
+            made[machine.key(item)] = made.get(machine.key(item), 0) + 1
+        return made
+
+    def deque(args: list[Any], kwargs: dict[str, Any]) -> Any:
+        return list(machine.iterate(args[0])) if args else []
+
+    return {
+        "OrderedDict": dict,
+        "UserDict": dict,
+        "UserList": list,
+        "defaultdict": Native("defaultdict", defaultdict),
+        "namedtuple": Native("namedtuple", namedtuple),
+        "Counter": Native("Counter", counter),
+        "deque": Native("deque", deque),
+        **_abstract(machine),
+    }
+
+
+def _abstract(machine: Machine) -> dict[str, Any]:
+    table: dict[str, Any] = {}
+    for name in _ABSTRACT:
+        table[name] = ClassValue(name, [], {})
+        table[name].traits.add("protocol")
+    return table
+
+
+def _typing(machine: Machine) -> dict[str, Any]:
+    aliases = {"List": list, "Dict": dict, "Tuple": tuple, "Set": set, "FrozenSet": frozenset, "Type": type, "Text": str}
+    markers = {name: ClassValue(name, [], {}) for name in ("Generic", "Protocol")}
+    named = ClassValue("NamedTuple", [], {})
+    named.traits.add("namedtuple base")
+    identity = Native("identity", lambda args, kwargs: args[0] if args else Native("identity", lambda a, k: a[0]))
+    return {
+        **aliases,
+        **markers,
+        **_abstract(machine),
+        "TYPE_CHECKING": False,
+        "NamedTuple": named,
+        "TypedDict": dict,
+        "OrderedDict": dict,
+        "cast": Native("cast", lambda args, kwargs: args[1]),
+        "overload": identity,
+        "final": identity,
+        "no_type_check": identity,
+        "override": identity,
+        "runtime_checkable": identity,
+        "deprecated": Native("deprecated", lambda args, kwargs: identity),
+        "dataclass_transform": Native("dataclass_transform", lambda args, kwargs: identity),
+        "get_type_hints": Native("get_type_hints", lambda args, kwargs: _hints(machine, args[0])),
+    }
+
+
+def _hints(machine: Machine, target: Any) -> Any:
+    result: dict[str, Any] = {}
+    for base in reversed(target.mro) if isinstance(target, ClassValue) else ():
+        if isinstance(base, ClassValue):
+            result.update(machine.classes.annotations(base))
+    return result
+
+
+def _dataclasses(machine: Machine) -> dict[str, Any]:
+    def dataclass(args: list[Any], kwargs: dict[str, Any]) -> Any:
+        if args and args[0] is not None:
+            return make_dataclass(machine, args[0], kwargs)
+        return Native("dataclass", lambda inner, _: make_dataclass(machine, inner[0], kwargs))
+
+    def fields(args: list[Any], kwargs: dict[str, Any]) -> Any:
+        cls = args[0].cls if isinstance(args[0], Instance) else args[0]
+        found = cls.lookup("__dataclass_fields__") if isinstance(cls, ClassValue) else MISSING
+        return tuple(found.values()) if found is not MISSING else UNKNOWN
+
+    def asdict(args: list[Any], kwargs: dict[str, Any]) -> Any:
+        return {made.attrs["name"]: machine.getattr(args[0], made.attrs["name"]) for made in fields(args, {})}
+
+    def replace(args: list[Any], kwargs: dict[str, Any]) -> Any:
+        return machine.call(args[0].cls, [], {**asdict(args, {}), **kwargs})
+
+    def is_dataclass(args: list[Any], kwargs: dict[str, Any]) -> Any:
+        cls = args[0].cls if isinstance(args[0], Instance) else args[0]
+        return isinstance(cls, ClassValue) and cls.lookup("__dataclass_fields__") is not MISSING
+
+    table = {"dataclass": dataclass, "field": field, "fields": fields, "asdict": asdict, "replace": replace}
+    natives: dict[str, Any] = {name: Native(name, function) for name, function in table.items()}
+    natives["is_dataclass"] = Native("is_dataclass", is_dataclass)
+    return {**natives, "MISSING": NO_DEFAULT, "Field": FIELD, "InitVar": ClassValue("InitVar", [], {})}
+
+
+def _enum(machine: Machine) -> dict[str, Any]:
+    base = ClassValue("Enum", [], {})
+    base.traits.add("enum")
+    return {
+        "Enum": base,
+        "IntEnum": ClassValue("IntEnum", [int, base], {}),
+        "StrEnum": ClassValue("StrEnum", [str, base], {}),
+        "Flag": ClassValue("Flag", [base], {}),
+        "IntFlag": ClassValue("IntFlag", [int, base], {}),
+        "EnumMeta": ClassValue("EnumMeta", [type], {}),
+        "auto": Native("auto", lambda args, kwargs: Unknown("auto")),
+        "unique": Native("unique", lambda args, kwargs: args[0]),
+    }
+
+
+def _copy(machine: Machine) -> dict[str, Any]:
+    def deepcopy(args: list[Any], kwargs: dict[str, Any]) -> Any:
+        if isinstance(args[0], ModuleInstance):
+            return clone(machine, args[0])
+        machine.tick()
+        return copied(args[0], {})
+
+    def shallow(args: list[Any], kwargs: dict[str, Any]) -> Any:
+        value = args[0]
+        if isinstance(value, ModuleInstance):
+            return clone(machine, value)
+        if isinstance(value, Instance):
+            made = Instance(value.cls)
+            made.attrs, made.host = dict(value.attrs), value.host
+            return made
+        return type(value)(value) if isinstance(value, list | dict | set) else value
+
+    return {"deepcopy": Native("deepcopy", deepcopy), "copy": Native("copy", shallow)}
+
+
+def _types(machine: Machine) -> dict[str, Any]:
+    def namespace(args: list[Any], kwargs: dict[str, Any]) -> Any:
+        made = Instance(simple)
+        made.attrs.update(machine.mapping(args[0]) if args else {}, **kwargs)
+        return made
+
+    simple = ClassValue("SimpleNamespace", [], {"__new__": Native("__new__", lambda a, k: namespace(a[1:], k))})
+    simple.ns["__init__"] = Native("__init__", lambda args, kwargs: None, method=True)
+    function = ClassValue("FunctionType", [], {})
+    function.traits.add("function")
+    method = Native("MethodType", lambda args, kwargs: BoundMethod(args[0], args[1]))
+    return {"SimpleNamespace": simple, "FunctionType": function, "LambdaType": function, "MethodType": method, "NoneType": type(None)}
+
+
+def _os(machine: Machine) -> dict[str, Any]:
+    environ = {"HOME": "/"}
+    getenv = Native("getenv", lambda args, kwargs: args[1] if len(args) > 1 else kwargs.get("default"))
+    return {"environ": environ, "getenv": getenv, "sep": "/", "PathLike": ClassValue("PathLike", [], {}), "name": "posix"}
+
+
+def _os_path(machine: Machine) -> dict[str, Any]:
+    def join(args: list[Any], kwargs: dict[str, Any]) -> Any:
+        parts = [machine.host_value(arg) for arg in args]
+        return "/".join(parts) if all(isinstance(part, str) for part in parts) else UNKNOWN
+
+    return {
+        "join": Native("join", join),
+        "dirname": native("dirname", lambda path: path.rpartition("/")[0] if isinstance(path, str) else UNKNOWN),
+        "basename": native("basename", lambda path: path.rpartition("/")[2] if isinstance(path, str) else UNKNOWN),
+        "abspath": native("abspath", lambda path: path),
+        "realpath": native("realpath", lambda path: path),
+        "expanduser": native("expanduser", lambda path: path),
+        "splitext": native("splitext", lambda path: tuple(_split(path)) if isinstance(path, str) else UNKNOWN),
+        "isfile": Native("isfile", lambda args, kwargs: False),
+        "exists": Native("exists", lambda args, kwargs: False),
+        "isdir": Native("isdir", lambda args, kwargs: False),
+    }
+
+
+def _split(path: str) -> tuple[str, str]:
+    suffix = Path(path).suffix
+    return path[: len(path) - len(suffix)], suffix
+
+
+def _sys(machine: Machine) -> dict[str, Any]:
+    version = (3, 12, 0, "final", 0)
+    modules: dict[str, Any] = machine.imports.modules
+    return {"version_info": version, "platform": "linux", "modules": modules, "maxsize": 2**63 - 1, "argv": [""], "path": []}
+
+
+def _operator(machine: Machine) -> dict[str, Any]:
+    def itemgetter(args: list[Any], kwargs: dict[str, Any]) -> Any:
+        return Native("itemgetter", lambda inner, _: _one_or_all([machine.getitem(inner[0], key) for key in args]))
+
+    def attrgetter(args: list[Any], kwargs: dict[str, Any]) -> Any:
+        return Native("attrgetter", lambda inner, _: _dotted(machine, inner[0], args[0]))
+
+    binary = {"add": ast.Add, "mul": ast.Mult, "sub": ast.Sub, "floordiv": ast.FloorDiv, "truediv": ast.Div, "or_": ast.BitOr}
+    table: dict[str, Any] = {
+        name: Native(name, lambda args, kwargs, kind=kind: machine.binary(kind)(args[0], args[1]))
+        for name, kind in binary.items()
+    }
+    return {**table, "itemgetter": Native("itemgetter", itemgetter), "attrgetter": Native("attrgetter", attrgetter)}
+
+
+def _one_or_all(values: list[Any]) -> Any:
+    return values[0] if len(values) == 1 else tuple(values)
+
+
+def _dotted(machine: Machine, value: Any, path: Any) -> Any:
+    for name in path.split(".") if isinstance(path, str) else ():
+        value = machine.getattr(value, name)
+    return value
+
+
+def _contextlib(machine: Machine) -> dict[str, Any]:
+    def suppress(args: list[Any], kwargs: dict[str, Any]) -> Any:
+        made = passing()
+        made.attrs["suppressed"] = tuple(args)
+        return made
+
+    return {
+        "contextmanager": Native("contextmanager", lambda args, kwargs: args[0]),
+        "nullcontext": Native("nullcontext", lambda args, kwargs: passing()),
+        "suppress": Native("suppress", suppress),
+        "ExitStack": Native("ExitStack", lambda args, kwargs: passing()),
+        "AbstractContextManager": ClassValue("AbstractContextManager", [], {}),
+        "ContextDecorator": ClassValue("ContextDecorator", [], {}),
+    }
+
+
+def _abc(machine: Machine) -> dict[str, Any]:
+    identity = Native("abstractmethod", lambda args, kwargs: args[0])
+    wrapper = Native("abstractproperty", lambda args, kwargs: PropertyValue(args[0]))
+    return {"ABC": ClassValue("ABC", [], {}), "ABCMeta": ClassValue("ABCMeta", [type], {}), "abstractmethod": identity, "abstractproperty": wrapper}
+
+
+def _importlib(machine: Machine) -> dict[str, Any]:
+    def import_module(args: list[Any], kwargs: dict[str, Any]) -> Any:
+        package = kwargs.get("package", args[1] if len(args) > 1 else None)
+        return machine.imports.by_name(args[0], machine.frames[-1].module, package if isinstance(package, str) else None)
+
+    return {"import_module": Native("import_module", import_module)}
+
+
+def _importlib_util(machine: Machine) -> dict[str, Any]:
+    def find_spec(args: list[Any], kwargs: dict[str, Any]) -> Any:
+        name = args[0]
+        return UNKNOWN if not isinstance(name, str) else (passing() if machine.imports.exists(name) else None)
+
+    return {"find_spec": Native("find_spec", find_spec)}
+
+
+def _importlib_metadata(machine: Machine) -> dict[str, Any]:
+    missing = ClassValue("PackageNotFoundError", [machine.exceptions["ModuleNotFoundError"]], {})
+
+    def version(args: list[Any], kwargs: dict[str, Any]) -> Any:
+        name = args[0]
+        if not isinstance(name, str):
+            return UNKNOWN
+        if name == "torch":
+            return "2.13.0"
+        if machine.imports.locate(name.replace("-", "_")) is None:
+            raise machine.error("ModuleNotFoundError", name)
+        return "999.0"
+
+    return {"version": Native("version", version), "PackageNotFoundError": missing, "packages_distributions": Native("p", lambda a, k: {})}
+
+
+def _version(machine: Machine) -> dict[str, Any]:
+    def parse(args: list[Any], kwargs: dict[str, Any]) -> Any:
+        text = str(args[0]) if isinstance(args[0], str) else None
+        if text is None:
+            return UNKNOWN
+        numbers = []
+        for part in text.split("+")[0].split("."):
+            digits = "".join(itertools.takewhile(str.isdigit, part))
+            if not digits:
+                break
+            numbers.append(int(digits))
+        return tuple(numbers)
+
+    return {"parse": Native("parse", parse), "Version": Native("Version", parse)}
+
+
+def _argparse(machine: Machine) -> dict[str, Any]:
+    from bitlens.source.evaluate.argument_parser import parser_class
+
+    return {"ArgumentParser": parser_class(machine), "Namespace": machine.imports.modules["types"].vars["SimpleNamespace"]}
+
+
+def _logging(machine: Machine) -> dict[str, Any]:
+    return {}
+
+
+def _warnings(machine: Machine) -> dict[str, Any]:
+    return {"warn": Native("warn", lambda args, kwargs: None), "filterwarnings": Native("filter", lambda args, kwargs: None)}
+
+
+def _inspect(machine: Machine) -> dict[str, Any]:
+    return {
+        "isclass": Native("isclass", lambda args, kwargs: isinstance(args[0], ClassValue | type)),
+        "isfunction": Native("isfunction", lambda args, kwargs: isinstance(args[0], Function)),
+        "ismodule": Native("ismodule", lambda args, kwargs: isinstance(args[0], Namespace)),
+        "ismethod": Native("ismethod", lambda args, kwargs: isinstance(args[0], BoundMethod)),
+        "get_annotations": Native("get_annotations", lambda args, kwargs: machine.classes.annotations(args[0])),
+    }
+
+
+def _numbers(machine: Machine) -> dict[str, Any]:
+    table: dict[str, Any] = {}
+    for name in ("Number", "Real", "Integral"):
+        table[name] = ClassValue(name, [], {})
+        table[name].traits.add("protocol")
+    return table
+
+
+def _numpy(machine: Machine) -> dict[str, Any]:
+    torch = machine.imports.modules["torch"].vars
+    shared = {name: torch[name] for name in ("linspace", "arange", "zeros", "ones", "float32", "float64", "int64")}
+    shared.update({name: native(name, _numeric(getattr(math, name))) for name in ("ceil", "floor", "sqrt", "log2", "log", "exp")})
+    shared["prod"] = Native("prod", lambda args, kwargs: _product(machine, args[0]))
+    shared["sum"] = Native("sum", lambda args, kwargs: machine.call(machine.builtins["sum"], [args[0]], {}))
+    shared["cumsum"] = Native("cumsum", lambda args, kwargs: list(_accumulated(machine, args[0])))
+    for name in ("array", "asarray"):
+        shared[name] = torch["tensor"]
+    for name in ("max", "min"):
+        shared[name] = machine.builtins[name]
+    shared.update({"pi": math.pi, "inf": math.inf, "ndarray": ClassValue("ndarray", [], {}), "random": UNKNOWN})
+    return shared
+
+
+_MODULES: dict[str, Callable[[Machine], dict[str, Any]]] = {
+    "math": _math,
+    "functools": _functools,
+    "itertools": _itertools,
+    "collections": _collections,
+    "collections.abc": _abstract,
+    "typing": _typing,
+    "typing_extensions": _typing,
+    "dataclasses": _dataclasses,
+    "enum": _enum,
+    "copy": _copy,
+    "types": _types,
+    "os": _os,
+    "os.path": _os_path,
+    "sys": _sys,
+    "operator": _operator,
+    "contextlib": _contextlib,
+    "abc": _abc,
+    "importlib": _importlib,
+    "importlib.util": _importlib_util,
+    "importlib.metadata": _importlib_metadata,
+    "packaging.version": _version,
+    "warnings": _warnings,
+    "inspect": _inspect,
+    "numbers": _numbers,
+    "re": regular_expressions,
+    "argparse": _argparse,
+    "numpy": _numpy,
+}
+__all__ = ["install_stdlib", "native", "operator"]

@@ -1,0 +1,259 @@
+"""Attributes and methods of tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from bitlens.source.evaluate.symbolic import Symbolic
+from bitlens.source.evaluate.tensors import DTYPES, SMALL, numel, tensor_binary
+from bitlens.source.evaluate.values import MISSING, UNKNOWN, DType, Native, Tensor, Unknown
+
+if TYPE_CHECKING:
+    from bitlens.source.evaluate.attributes import Attributes
+
+_SAME = frozenset(
+    "clone detach contiguous cpu cuda requires_grad_ fill_ zero_ normal_ uniform_ copy_ mul_ add_ sub_ div_ clamp clamp_"
+    " abs exp log sqrt neg sin cos tanh sigmoid relu softmax triu tril flip roll erfinv_ fill_diagonal_ round floor ceil"
+    " masked_fill masked_fill_ cumsum sign pow log_ exp_ trunc_normal_ xavier_uniform_ type_as pin_memory".split()
+)
+_CASTS = {
+    "half": "float16",
+    "float": "float32",
+    "double": "float64",
+    "bfloat16": "bfloat16",
+    "long": "int64",
+    "int": "int32",
+    "bool": "bool",
+    "byte": "uint8",
+}
+_RANDOM = frozenset("normal_ uniform_ erfinv_ trunc_normal_ xavier_uniform_ copy_".split())
+
+
+def tensor_attribute(machine: Attributes, target: Tensor, name: str) -> Any:
+    """An attribute of a tensor."""
+    if name in target.attrs:
+        return target.attrs[name]
+    if name == "shape":
+        return UNKNOWN if target.shape is None else tuple(target.shape)
+    if name in ("dtype", "requires_grad"):
+        return getattr(target, name) if name != "dtype" or target.dtype is not None else UNKNOWN
+    if name == "data":
+        return target
+    if name in ("ndim", "T", "mT", "grad", "device", "is_meta", "is_cuda"):
+        return _field(target, name)
+    if name.startswith("__") and name != "__class__":
+        raise machine.error("AttributeError", name)
+    return Native(name, lambda args, kwargs: tensor_method(machine, target, name, args, kwargs))
+
+
+def _field(target: Tensor, name: str) -> Any:
+    if name == "ndim":
+        return UNKNOWN if target.shape is None else len(target.shape)
+    if name in ("T", "mT"):
+        return Tensor(None if target.shape is None else tuple(reversed(target.shape)), target.dtype)
+    return None if name == "grad" else (False if name.startswith("is_") else UNKNOWN)
+
+
+def tensor_method(machine: Attributes, target: Tensor, name: str, args: list[Any], kwargs: dict[str, Any]) -> Any:
+    """Call a method of a tensor; one that is not known gives a tensor of unknown shape."""
+    if name in _SAME:
+        if name == "requires_grad_":
+            target.requires_grad = not args or args[0] is not False
+        return target if name.endswith("_") else Tensor(target.shape, target.dtype, _kept(target, name))
+    if name in _CASTS:
+        return Tensor(target.shape, DTYPES[_CASTS[name]], target.values)
+    handler = _METHODS.get(name)
+    if handler is not None:
+        return handler(machine, target, args, kwargs)
+    return Tensor(None, target.dtype)
+
+
+def _kept(target: Tensor, name: str) -> Any:
+    return target.values if name in ("clone", "detach", "contiguous", "cpu") else None
+
+
+def _to(machine: Attributes, target: Tensor, args: list[Any], kwargs: dict[str, Any]) -> Any:
+    dtype = kwargs.get("dtype", next((arg for arg in args if isinstance(arg, DType)), target.dtype))
+    return Tensor(target.shape, dtype, target.values)
+
+
+def _item(machine: Attributes, target: Tensor, args: list[Any], kwargs: dict[str, Any]) -> Any:
+    return target.values if isinstance(target.values, int | float) else Unknown("value of a tensor")
+
+
+def _tolist(machine: Attributes, target: Tensor, args: list[Any], kwargs: dict[str, Any]) -> Any:
+    if target.values is not None:
+        return list(target.values) if isinstance(target.values, list) else target.values
+    if target.shape and len(target.shape) == 1 and isinstance(target.shape[0], int) and target.shape[0] <= SMALL:
+        return [Unknown("value of a tensor") for _ in range(target.shape[0])]
+    return Unknown("values of a tensor")
+
+
+def _size(machine: Attributes, target: Tensor, args: list[Any], kwargs: dict[str, Any]) -> Any:
+    if target.shape is None:
+        return UNKNOWN
+    return tuple(target.shape) if not args else target.shape[args[0]]
+
+
+def _reshape(machine: Attributes, target: Tensor, args: list[Any], kwargs: dict[str, Any]) -> Any:
+    sizes = args[0] if len(args) == 1 and isinstance(args[0], list | tuple) else args
+    sizes = tuple(machine.iterate(sizes)) if not isinstance(sizes, Unknown) else None
+    if sizes is None or any(isinstance(size, Unknown) and not isinstance(size, Symbolic) for size in sizes):
+        return Tensor(None, target.dtype)
+    total = numel(target.shape)
+    known = 1
+    for size in sizes:
+        known = known * size if isinstance(size, int) and isinstance(known, int) and size != -1 else known
+    if -1 in sizes:
+        if not isinstance(total, int) or not known:
+            return Tensor(None, target.dtype)
+        sizes = tuple(total // known if size == -1 else size for size in sizes)
+    return Tensor(sizes, target.dtype, target.values if len(sizes) == 1 else None)
+
+
+def _transpose(machine: Attributes, target: Tensor, args: list[Any], kwargs: dict[str, Any]) -> Any:
+    if target.shape is None or len(args) != 2 or not all(isinstance(arg, int) for arg in args):
+        return Tensor(None, target.dtype)
+    shape = list(target.shape)
+    a, b = args
+    shape[a], shape[b] = shape[b], shape[a]
+    return Tensor(tuple(shape), target.dtype)
+
+
+def _permute(machine: Attributes, target: Tensor, args: list[Any], kwargs: dict[str, Any]) -> Any:
+    order = args[0] if len(args) == 1 and isinstance(args[0], list | tuple) else args
+    if target.shape is None or len(order) != len(target.shape):
+        return Tensor(None, target.dtype)
+    return Tensor(tuple(target.shape[axis] for axis in order), target.dtype)
+
+
+def _unsqueeze(machine: Attributes, target: Tensor, args: list[Any], kwargs: dict[str, Any]) -> Any:
+    axis = args[0] if args else kwargs.get("dim")
+    if target.shape is None or not isinstance(axis, int):
+        return Tensor(None, target.dtype)
+    shape = list(target.shape)
+    shape.insert(axis if axis >= 0 else len(shape) + 1 + axis, 1)
+    values = [target.values] if isinstance(target.values, int | float) else None
+    return Tensor(tuple(shape), target.dtype, values)
+
+
+def _squeeze(machine: Attributes, target: Tensor, args: list[Any], kwargs: dict[str, Any]) -> Any:
+    if target.shape is None:
+        return Tensor(None, target.dtype)
+    if args and isinstance(args[0], int):
+        axis = args[0] % len(target.shape)
+        shape = [size for index, size in enumerate(target.shape) if index != axis or size != 1]
+    else:
+        shape = [size for size in target.shape if size != 1]
+    return Tensor(tuple(shape), target.dtype)
+
+
+def _expand(machine: Attributes, target: Tensor, args: list[Any], kwargs: dict[str, Any]) -> Any:
+    sizes = tuple(args[0]) if len(args) == 1 and isinstance(args[0], list | tuple) else tuple(args)
+    if target.shape is None:
+        return Tensor(None, target.dtype)
+    padded = (1,) * (len(sizes) - len(target.shape)) + target.shape
+    shape = tuple(old if new == -1 else new for new, old in zip(sizes, padded, strict=False))
+    return Tensor(shape, target.dtype)
+
+
+def _repeat(machine: Attributes, target: Tensor, args: list[Any], kwargs: dict[str, Any]) -> Any:
+    counts = tuple(args[0]) if len(args) == 1 and isinstance(args[0], list | tuple) else tuple(args)
+    if target.shape is None:
+        return Tensor(None, target.dtype)
+    padded = (1,) * (len(counts) - len(target.shape)) + target.shape
+    multiply = machine.binary(__import__("ast").Mult)
+    return Tensor(tuple(multiply(a, b) for a, b in zip(padded, counts, strict=False)), target.dtype)
+
+
+def _flatten(machine: Attributes, target: Tensor, args: list[Any], kwargs: dict[str, Any]) -> Any:
+    total = numel(target.shape)
+    start = args[0] if args else kwargs.get("start_dim", 0)
+    if start == 0 and len(args) < 2 and "end_dim" not in kwargs:
+        return Tensor((total,), target.dtype, target.values if isinstance(target.values, list) else None)
+    if target.shape is None or not isinstance(start, int):
+        return Tensor(None, target.dtype)
+    return Tensor((*target.shape[:start], numel(target.shape[start:])), target.dtype)
+
+
+def _reduce(machine: Attributes, target: Tensor, args: list[Any], kwargs: dict[str, Any]) -> Any:
+    axis = kwargs.get("dim", args[0] if args else None)
+    if axis is None:
+        return Tensor((), target.dtype, sum(target.values) if isinstance(target.values, list) else None)
+    if target.shape is None or not isinstance(axis, int):
+        return Tensor(None, target.dtype)
+    shape = list(target.shape)
+    if kwargs.get("keepdim"):
+        shape[axis] = 1
+    else:
+        del shape[axis]
+    return Tensor(tuple(shape), target.dtype)
+
+
+def _split(machine: Attributes, target: Tensor, args: list[Any], kwargs: dict[str, Any]) -> Any:
+    sizes, values = args[0], target.values
+    if isinstance(values, list) and isinstance(sizes, int):
+        sizes = [min(sizes, len(values) - start) for start in range(0, len(values), sizes)]
+    if isinstance(values, list) and isinstance(sizes, list | tuple):
+        result, at = [], 0
+        for size in sizes:
+            result.append(Tensor((size,), target.dtype, values[at : at + size]))
+            at += size
+        return tuple(result)
+    return UNKNOWN
+
+
+def _chunk(machine: Attributes, target: Tensor, args: list[Any], kwargs: dict[str, Any]) -> Any:
+    count = args[0] if args else kwargs.get("chunks")
+    if not isinstance(count, int):
+        return UNKNOWN
+    return tuple(Tensor(None, target.dtype) for _ in range(min(count, SMALL)))
+
+
+def _arithmetic(name: str) -> Callable[..., Any]:
+    return lambda machine, target, args, kwargs: tensor_binary(name, target, args[0])
+
+
+_METHODS: dict[str, Callable[[Any, Tensor, list[Any], dict[str, Any]], Any]] = {
+    "to": _to,
+    "type": _to,
+    "item": _item,
+    "tolist": _tolist,
+    "numpy": lambda machine, target, args, kwargs: target,
+    "size": _size,
+    "dim": lambda machine, target, args, kwargs: UNKNOWN if target.shape is None else len(target.shape),
+    "numel": lambda machine, target, args, kwargs: numel(target.shape),
+    "nelement": lambda machine, target, args, kwargs: numel(target.shape),
+    "element_size": lambda machine, target, args, kwargs: target.dtype.itemsize if target.dtype else UNKNOWN,
+    "view": _reshape,
+    "reshape": _reshape,
+    "transpose": _transpose,
+    "t": lambda machine, target, args, kwargs: _transpose(machine, target, [0, 1], {}),
+    "permute": _permute,
+    "unsqueeze": _unsqueeze,
+    "squeeze": _squeeze,
+    "expand": _expand,
+    "repeat": _repeat,
+    "flatten": _flatten,
+    "sum": _reduce,
+    "mean": _reduce,
+    "split": _split,
+    "chunk": _chunk,
+    "add": _arithmetic("add"),
+    "sub": _arithmetic("sub"),
+    "mul": _arithmetic("mul"),
+    "div": _arithmetic("truediv"),
+    "is_floating_point": lambda machine, target, args, kwargs: target.dtype is not None and target.dtype.kind == "float",
+    "new_zeros": lambda machine, target, args, kwargs: _reshape_like(args, target),
+    "new_ones": lambda machine, target, args, kwargs: _reshape_like(args, target),
+    "new_empty": lambda machine, target, args, kwargs: _reshape_like(args, target),
+}
+
+
+def _reshape_like(args: list[Any], target: Tensor) -> Tensor:
+    sizes = args[0] if len(args) == 1 and isinstance(args[0], list | tuple) else args
+    return Tensor(tuple(sizes), target.dtype)
+
+
+__all__ = ["MISSING", "tensor_attribute", "tensor_method"]

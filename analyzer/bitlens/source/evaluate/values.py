@@ -1,0 +1,388 @@
+"""The values that abstract evaluation knows.
+
+Known constants, tuples, lists, dicts and sets are Python's own. Everything else is one of the classes here.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import ast
+
+    from bitlens.source.evaluate.namespace import Namespace
+    from bitlens.source.evaluate.scope import Frame
+
+_COUNTER = itertools.count(1)
+
+
+class Unknown:
+    """A value that nothing is known about but why."""
+
+    __slots__ = ("why",)
+
+    def __init__(self, why: str = "") -> None:
+        self.why = why
+
+    def __repr__(self) -> str:
+        return f"<unknown {self.why}>"
+
+
+UNKNOWN = Unknown()
+
+
+class Control(Exception):
+    """Base of what unwinds the evaluator itself and never reaches the `except` of evaluated code."""
+
+
+class LimitReached(Control):
+    """Evaluation was stopped; the argument says by which limit."""
+
+
+class PyRaise(Exception):
+    """An exception of the evaluated program; `value` is its Instance."""
+
+    def __init__(self, value: Any, explicit: bool = False) -> None:
+        super().__init__(value)
+        self.value = value
+        self.explicit = explicit
+
+
+class ClassValue:
+    """A class: its bases, method resolution order and namespace."""
+
+    __slots__ = (
+        "annotations",
+        "bases",
+        "cache",
+        "fields",
+        "host",
+        "is_module",
+        "line",
+        "metaclass",
+        "module",
+        "mro",
+        "name",
+        "ns",
+        "qualname",
+        "traits",
+    )
+
+    def __init__(self, name: str, bases: list[Any], ns: dict[str, Any], module: Namespace | None = None) -> None:
+        self.name = self.qualname = name
+        self.bases = bases
+        self.ns = ns
+        self.module = module
+        self.line = 0
+        self.annotations: dict[str, Any] = {}
+        self.fields: dict[str, Any] | None = None
+        self.metaclass: ClassValue | None = None
+        self.cache: dict[str, Any] = {}
+        self.mro: list[Any] = linearize(self, bases)
+        self.host: type | None = next((base for base in self.mro if isinstance(base, type)), None)
+        self.is_module = any(isinstance(base, ClassValue) and base.is_module for base in self.mro[1:])
+        self.traits: set[str] = set()
+        for base in self.mro[1:]:
+            if isinstance(base, ClassValue):
+                self.traits |= base.traits
+            elif isinstance(base, Unknown):
+                self.traits.add("unknown")
+
+    def lookup(self, name: str) -> Any:
+        """The attribute as it stands in the first class of the order that has it; MISSING otherwise."""
+        found = self.cache.get(name)
+        if found is None:
+            found = MISSING
+            for base in self.mro:
+                if type(base) is ClassValue and name in base.ns:
+                    found = base.ns[name]
+                    break
+            self.cache[name] = found
+            _FILLED.add(self)
+        return found
+
+    def lookup_after(self, owner: ClassValue, name: str) -> Any:
+        """As `lookup`, from the class after `owner` on: what `super()` finds."""
+        order = self.mro
+        start = order.index(owner) + 1 if owner in order else 0
+        for base in order[start:]:
+            if type(base) is ClassValue and name in base.ns:
+                return base.ns[name]
+        return MISSING
+
+    def set(self, name: str, value: Any) -> None:
+        """Assign a class attribute."""
+        self.ns[name] = value
+        forget_lookups()
+
+    def derives(self, other: Any) -> bool:
+        """Whether `other` (a class or a host type) is in the order."""
+        return any(base is other for base in self.mro)
+
+    def __repr__(self) -> str:
+        return f"<class {self.qualname}>"
+
+
+_FILLED: set[ClassValue] = set()
+
+
+def forget_lookups() -> None:
+    """Drop every cached attribute lookup; called when a class changes."""
+    for filled in _FILLED:
+        filled.cache.clear()
+    _FILLED.clear()
+
+
+class Missing:
+    """The type of MISSING."""
+
+    def __repr__(self) -> str:
+        return "MISSING"
+
+
+MISSING: Any = Missing()
+
+
+def linearize(cls: ClassValue, bases: list[Any]) -> list[Any]:
+    """C3 order; where the bases contradict each other, left to right without repetition."""
+    tails = [list(base.mro) if isinstance(base, ClassValue) else [base] for base in bases] + [list(bases)]
+    result: list[Any] = [cls]
+    while any(tails):
+        tails = [tail for tail in tails if tail]
+        head = next((t[0] for t in tails if not any(_inside(t[0], other[1:]) for other in tails)), tails[0][0])
+        result.append(head)
+        tails = [[item for item in tail if item is not head] for tail in tails]
+    return result
+
+
+def _inside(value: Any, items: list[Any]) -> bool:
+    return any(item is value for item in items)
+
+
+class Instance:
+    """An object of an evaluated class; `host` is the list, dict, string … that a class derived from one holds."""
+
+    __slots__ = ("attrs", "cls", "host")
+
+    def __init__(self, cls: ClassValue) -> None:
+        self.cls = cls
+        self.attrs: dict[str, Any] = {}
+        self.host: Any = None
+
+    def __repr__(self) -> str:
+        return f"<{self.cls.name} object>"
+
+
+class ModuleInstance(Instance):
+    """An object of a class derived from `nn.Module`."""
+
+    __slots__ = ("alternatives", "buffers", "certain", "clone", "inner", "modules", "number", "params", "site", "transient")
+
+    def __init__(self, cls: ClassValue, site: tuple[str, int] | None, certain: bool, inner: bool) -> None:
+        super().__init__(cls)
+        self.number = next(_COUNTER)
+        self.modules: dict[str, Any] = {}
+        self.params: dict[str, Any] = {}
+        self.buffers: dict[str, Any] = {}
+        self.site = site
+        self.certain = certain
+        self.inner = inner
+        self.clone = False
+        self.alternatives: dict[str, list[ModuleInstance]] = {}
+        self.transient: set[str] = set()
+
+
+class DType:
+    """A torch dtype."""
+
+    __slots__ = ("itemsize", "kind", "name")
+
+    def __init__(self, name: str, itemsize: int, kind: str) -> None:
+        self.name = name
+        self.itemsize = itemsize
+        self.kind = kind
+
+    def __repr__(self) -> str:
+        return f"torch.{self.name}"
+
+
+class Tensor:
+    """A tensor by its shape (None where even the rank is unknown) and dtype; small ones may have `values`."""
+
+    __slots__ = ("attrs", "dtype", "is_parameter", "requires_grad", "shape", "values")
+
+    def __init__(self, shape: tuple[Any, ...] | None, dtype: Any, values: Any = None, is_parameter: bool = False) -> None:
+        self.shape = shape
+        self.dtype = dtype
+        self.values = values
+        self.is_parameter = is_parameter
+        self.requires_grad = is_parameter
+        self.attrs: dict[str, Any] = {}
+
+    def __repr__(self) -> str:
+        return f"<tensor {self.shape}>"
+
+
+class Function:
+    """A function of the program with what it closes over."""
+
+    __slots__ = ("attrs", "code", "defaults", "frame_up", "kw_defaults", "module", "name", "owner", "qualname")
+
+    def __init__(self, code: Code, module: Namespace, up: Frame | None) -> None:
+        self.code = code
+        self.module = module
+        self.frame_up = up
+        self.name = self.qualname = code.name
+        self.owner: ClassValue | None = None
+        self.defaults: list[Any] = []
+        self.kw_defaults: dict[str, Any] = {}
+        self.attrs: dict[str, Any] = {}
+
+    def __repr__(self) -> str:
+        return f"<function {self.qualname}>"
+
+
+class Code:
+    """A compiled function or lambda: parameters and, on the first call, a body."""
+
+    __slots__ = (
+        "args",
+        "body",
+        "compile",
+        "is_async",
+        "is_generator",
+        "kwarg",
+        "kwonly",
+        "line",
+        "name",
+        "node",
+        "positional_only",
+        "vararg",
+    )
+
+    def __init__(self, node: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda, name: str, line: int) -> None:
+        arguments = node.args
+        self.node = node
+        self.name = name
+        self.line = line
+        self.args = [argument.arg for argument in (*arguments.posonlyargs, *arguments.args)]
+        self.positional_only = len(arguments.posonlyargs)
+        self.kwonly = [argument.arg for argument in arguments.kwonlyargs]
+        self.vararg = arguments.vararg.arg if arguments.vararg else None
+        self.kwarg = arguments.kwarg.arg if arguments.kwarg else None
+        self.is_generator = False
+        self.is_async = False
+        self.body: Callable[[Frame], Any] | None = None
+        self.compile: Callable[[Code], Callable[[Frame], Any]] | None = None
+
+
+class BoundMethod:
+    """A function with its first argument."""
+
+    __slots__ = ("func", "self_value")
+
+    def __init__(self, func: Any, self_value: Any) -> None:
+        self.func = func
+        self.self_value = self_value
+
+    def __repr__(self) -> str:
+        return f"<bound {self.func!r}>"
+
+
+class Native:
+    """A function that the evaluator itself provides: `function(args, kwargs)`."""
+
+    __slots__ = ("attrs", "function", "method", "name")
+
+    def __init__(self, name: str, function: Callable[[list[Any], dict[str, Any]], Any], method: bool = False) -> None:
+        self.name = name
+        self.function = function
+        self.method = method
+        """Whether it binds like a function when found in a class."""
+        self.attrs: dict[str, Any] = {}
+
+    def __repr__(self) -> str:
+        return f"<native {self.name}>"
+
+
+class HostMethod:
+    """A method of a Python value, e.g. of a list."""
+
+    __slots__ = ("name", "target")
+
+    def __init__(self, target: Any, name: str) -> None:
+        self.target = target
+        self.name = name
+
+
+class Partial:
+    """`functools.partial`."""
+
+    __slots__ = ("args", "attrs", "func", "keywords")
+
+    def __init__(self, func: Any, args: list[Any], keywords: dict[str, Any]) -> None:
+        self.func = func
+        self.args = args
+        self.keywords = keywords
+        self.attrs: dict[str, Any] = {}
+
+
+class PropertyValue:
+    """`property`, also cached; `by_class` for one that is asked on the class."""
+
+    __slots__ = ("by_class", "cached", "fget", "fset")
+
+    def __init__(self, fget: Any, fset: Any = None, cached: bool = False) -> None:
+        self.fget = fget
+        self.fset = fset
+        self.cached = cached
+        self.by_class = False
+
+
+class ClassMethod:
+    """`classmethod`."""
+
+    __slots__ = ("func",)
+
+    def __init__(self, func: Any) -> None:
+        self.func = func
+
+
+class StaticMethod:
+    """`staticmethod`."""
+
+    __slots__ = ("func",)
+
+    def __init__(self, func: Any) -> None:
+        self.func = func
+
+
+class Super:
+    """`super()`: attribute lookup after `owner` in the order of `start`."""
+
+    __slots__ = ("owner", "start", "target")
+
+    def __init__(self, owner: ClassValue, target: Any, start: ClassValue) -> None:
+        self.owner = owner
+        self.target = target
+        self.start = start
+
+
+class Lazy:
+    """A global name whose value is computed when it is first asked for."""
+
+    __slots__ = ("force",)
+
+    def __init__(self, force: Callable[[], Any]) -> None:
+        self.force = force
+
+
+class Iter:
+    """An iterator over values that are already known."""
+
+    __slots__ = ("source",)
+
+    def __init__(self, source: Iterator[Any]) -> None:
+        self.source = source

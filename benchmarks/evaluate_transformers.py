@@ -1,0 +1,104 @@
+"""Scores the static evaluator against recorded constructions, and times it on one core.
+
+    python benchmarks/evaluate_transformers.py TRUTH [--sites DIR] [--match TEXT] [--sample N] [--store DIR] [-v]
+
+TRUTH is a folder with `index.json` and one record for each source file (which line created which module, of every root
+class built from its default configuration). Only roots with untouched configurations are scored.
+"""
+
+from __future__ import annotations
+
+import argparse
+import collections
+import gzip
+import json
+import random
+import sysconfig
+import time
+from pathlib import Path
+from typing import Any
+
+from bitlens.source.evaluate import Construction, evaluate
+from bitlens.source.evaluate.front import world_for
+from bitlens.source.store import LoweredStore
+
+
+def load(path: Path) -> Any:
+    return json.loads(gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes())
+
+
+def roots_of(truth: Path, match: str) -> list[tuple[str, dict[str, Any]]]:
+    found = []
+    for row in load(truth / "index.json"):
+        if match not in row[0] or "/modeling_" not in row[0]:
+            continue
+        for root in load(truth / row[1])["roots"]:
+            if root["kind"] in ("base", "causal", "extra", "head") and not root.get("overrides") and not root.get("partial"):
+                found.append((row[0], root))
+    return found
+
+
+def score(construction: Construction, file: str, truth: dict[str, Any]) -> collections.Counter[str]:
+    right: dict[str, int] = {}
+    neutral: set[str] = set()
+    for line, entry in truth["lines"].items():
+        inner = set(entry.get("inner", ()))
+        right.update((path, int(line)) for path in entry["paths"] if path not in inner)
+        neutral |= inner | set(entry.get("alias", ()))
+    neutral -= set(right)
+    lines = {line.line: line for line in construction.lines if line.file == file}
+    pairs = {(number, path) for number, line in lines.items() for path in line.paths if path not in neutral}
+    hits = {path for number, path in pairs if right.get(path) == number}
+    result = collections.Counter(pairs=len(pairs), hits=sum(right.get(p) == n for n, p in pairs), true=len(right), recalled=len(hits))
+    for number, entry in truth["lines"].items():
+        if entry["params"]:
+            line = lines.get(int(number))
+            result["lines"] += 1
+            result["exact"] += line is not None and line.parameters == entry["params"]
+    return result
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("truth", type=Path)
+    parser.add_argument("--sites", type=Path, default=Path(sysconfig.get_paths()["purelib"]))
+    parser.add_argument("--match", default="")
+    parser.add_argument("--sample", type=int)
+    parser.add_argument("--store", type=Path)
+    parser.add_argument("-v", action="store_true")
+    options = parser.parse_args()
+    store = None if options.store is None else LoweredStore(options.store)
+    work = roots_of(options.truth, options.match)
+    if options.sample:
+        work = random.Random(1).sample(work, min(options.sample, len(work)))
+        work.sort(key=lambda item: item[0])
+    total: collections.Counter[str] = collections.Counter()
+    sites = options.sites.resolve()
+    begun = time.perf_counter()
+    failures = 0
+    for name, truth in work:
+        file = str(sites / name)
+        start = time.perf_counter()
+        try:
+            construction = evaluate(Path(file), truth["root"], search_paths=[sites], store=store)
+        except Exception as error:
+            failures += 1
+            print(f"EXCEPTION {name} [{truth['root']}] {type(error).__name__}: {error}")
+            continue
+        counts = score(construction, file, truth)
+        total += counts
+        if options.v and (counts["hits"] < counts["pairs"] or counts["recalled"] < counts["true"] or counts["exact"] < counts["lines"]):
+            print(
+                f"{name} [{truth['root']}] P {counts['hits']}/{counts['pairs']} R {counts['recalled']}/{counts['true']}"
+                f" params {counts['exact']}/{counts['lines']} {time.perf_counter() - start:.2f}s"
+                f" {[f'{p.line}: {p.message}'[:150] for p in construction.problems[:2]]}"
+            )
+    spent = time.perf_counter() - begun
+    world_for([sites]).machine.imports.save()
+    print(f"{len(work)} roots in {spent:.1f} s ({spent / max(1, len(work)):.3f} s each), {failures} exceptions")
+    for label, a, b in (("precision", "hits", "pairs"), ("recall", "recalled", "true"), ("parameters", "exact", "lines")):
+        print(f"{label:10} {total[a]}/{total[b]} = {total[a] / max(1, total[b]):.4f}")
+
+
+if __name__ == "__main__":
+    main()
