@@ -150,3 +150,30 @@ def test_text_that_is_not_ascii_keeps_its_columns() -> None:
     )
     (found,) = sliced(source)
     assert found.text.split("\n")[2] == "    pass; net = nn.Linear(1, 2); globals()['net'] = net; pass"
+
+
+def test_static_quantization_gives_one_model_for_each_stage() -> None:
+    """Observers and configuration belong to the float model; calibration runs in none of them."""
+    source = """import torch, torch.nn as nn
+import torch.ao.quantization as tq
+def calibrate(model, data):
+    model.eval()
+    for x in data: model(x)
+def main():
+    torch.manual_seed(1)
+    data = torch.randn(2, 8)
+    model = nn.Sequential(tq.QuantStub(), nn.Linear(8, 4), tq.DeQuantStub())
+    model.qconfig = tq.get_default_qconfig("x86")
+    tq.prepare(model, inplace=True)
+    calibrate(model, data)
+    int8 = tq.convert(model, inplace=True)
+    print(int8(data))
+main()
+"""
+    stages = {found.name: [line for line in found.statements if line > 6] for found in sliced(source)}
+    assert stages == {"model": [7, 9, 10, 11, 15], "int8": [7, 9, 10, 11, 13, 15]}
+
+
+def test_slices_are_the_same_every_time() -> None:
+    texts = [read(path) for path in sorted(FIXTURES.glob("*.py"))]
+    assert [slices(program) for program in texts] == [slices(program) for program in texts]
