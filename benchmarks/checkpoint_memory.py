@@ -1,9 +1,10 @@
-"""Peak memory of a pass over a large safetensors file, next to its largest tensor.
+"""Peak memory of measuring a large safetensors file, next to its largest tensor.
 
     python benchmarks/checkpoint_memory.py FOLDER [--gigabytes 4]
 
-Writes a file of that size into FOLDER in chunks, sums every tensor of it in a fresh process through bitlens'
-reader, prints one table and removes the file. Linux: the peak is VmHWM, which counts mapped file pages too.
+Writes a file of that size into FOLDER in chunks, measures it under the default schemes as the worker does, in
+a fresh process, prints one table and removes the file. Linux: the peak is VmHWM, which counts mapped file
+pages too.
 """
 
 from __future__ import annotations
@@ -54,18 +55,20 @@ def memory(field: str) -> int:
 
 
 def measure(path: str) -> None:
-    """Sum every tensor and print what it took, as JSON. Runs in a process of its own."""
-    from bitlens.worker.checkpoints.opening import open_checkpoint
+    """Do the worker's job on a checkpoint and print what it took, as JSON. Runs in a process of its own."""
+    from bitlens.schemes import DEFAULT_IDS
+    from bitlens.worker import kinds
+    from bitlens.worker.wire import Job
 
+    layers: list[int] = []
     before = memory("VmRSS")
     started = time.perf_counter()
-    with open_checkpoint(path) as checkpoint:
-        sizes = [checkpoint.info(name).bytes for name in checkpoint.names()]
-        for name in checkpoint.names():
-            checkpoint.read(name).sum()
-            checkpoint.release()
+    kinds.checkpoint(
+        Job("checkpoint", DEFAULT_IDS, "cpu", file=path, name="benchmark"),
+        lambda event: layers.append(event["bytes"]) if event["event"] == "layer" else None,
+    )
     seconds = time.perf_counter() - started
-    print(json.dumps({"before": before, "peak": memory("VmHWM"), "sizes": sizes, "seconds": seconds}))
+    print(json.dumps({"before": before, "peak": memory("VmHWM"), "sizes": layers, "seconds": seconds}))
 
 
 def main() -> None:
@@ -91,13 +94,13 @@ def report(found: dict[str, Any]) -> None:
         "file": sum(found["sizes"]),
         "largest tensor": largest,
         "process before (Python and torch)": found["before"],
-        "peak of the pass": found["peak"],
+        "peak of the measurement": found["peak"],
         "peak beyond the process before": grown,
     }
     for name, size in rows.items():
         print(f"{name:36}{size / 2**20:10.1f} MiB")
     print(f"{'peak beyond / largest tensor':36}{grown / largest:10.2f}")
-    print(f"{'time of the pass':36}{found['seconds']:10.1f} s")
+    print(f"{'time of the measurement':36}{found['seconds']:10.1f} s")
 
 
 if __name__ == "__main__":
