@@ -22,7 +22,7 @@ def test_ids_bits_and_bytes_are_read_without_torch() -> None:
 
 @pytest.mark.parametrize("id", schemes.all_ids())
 def test_bytes_per_weight_is_what_a_large_bfloat16_weight_tends_to(id: str) -> None:
-    shape = (4096, 16384)
+    shape = (1 << 17, 1 << 17)
     per_weight = schemes.get(id).stored_bytes(shape, "bfloat16") / (shape[0] * shape[1])
     assert per_weight == pytest.approx(schemes.get(id).bytes_per_weight, rel=1e-3)
 

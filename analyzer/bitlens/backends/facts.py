@@ -57,8 +57,10 @@ class Decision:
     """Bytes of the buffers that the library adds to the layer."""
     keeps_ties: bool = True
     """Whether tied parameters still share storage after conversion."""
+    recast: str | None = None
+    """The dtype that the library casts the layer's other floating tensors to, converted or not."""
 
 
-def left_alone(reason: str) -> Decision:
-    """The decision to leave a layer as it is."""
-    return Decision(reason=reason)
+def left_alone(reason: str, recast: str | None = None) -> Decision:
+    """The decision to convert nothing in a layer."""
+    return Decision(reason=reason, recast=recast)

@@ -1,4 +1,4 @@
-"""torch.ao.quantization: `quantize_dynamic(model)`, and eager static quantization with a backend's configuration."""
+"""torch.ao.quantization: `quantize_dynamic(model)`, and eager static quantization with a configuration."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _CONVOLUTIONS = tuple(f"torch.nn.modules.conv.Conv{n}d" for n in (1, 2, 3))
 
 
 class TorchAoBackend:
-    """Converts exact types only, no subclasses: MultiheadAttention's out_proj stays, as every custom Linear does."""
+    """Converts exact types, no subclasses: MultiheadAttention's out_proj stays, so does a custom Linear."""
 
     name = "torch_ao"
     title = "torch.ao.quantization"

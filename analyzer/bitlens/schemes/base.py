@@ -34,7 +34,7 @@ class Chunk(Protocol):
     torch: Any
     """The torch module of the running interpreter."""
     weight: Tensor
-    """Read only; in the weight's own dtype, or wide for a scheme whose `arithmetic` is "wide"."""
+    """Read only; in the dtype that the scheme's `arithmetic` asks for."""
     shape: Shape
     """Of the whole weight."""
     dtype: str
@@ -77,8 +77,10 @@ class Scheme(ABC):
     """What one element costs in a large bfloat16 weight, scales included."""
     caveat: str | None = None
     """What is to be said of every number of this scheme, e.g. that the formula was never run."""
-    arithmetic: Literal["weight", "wide"] = "weight"
-    """"weight": computed in the weight's own dtype; "wide": in float32 (float64 for a float64 weight)."""
+    needs_data: bool = False
+    """Whether the values depend on samples of real input: then there are bytes, but no round trip."""
+    arithmetic: Literal["weight", "wide", "float32"] = "weight"
+    """"weight": computed in the weight's own dtype; "wide": in float32, or float64 for a float64 weight."""
 
     least: float | None = None
     """Least positive value of a cast's format, below which weights vanish; None for quantizers."""
@@ -87,12 +89,12 @@ class Scheme(ABC):
     def block(self, shape: Shape, dtype: str) -> int:
         """Elements of one block: they share their parameters, and no other element matters to them."""
 
-    @abstractmethod
     def round_trip(self, chunk: Chunk) -> Tensor:
         """What the library computes with after quantizing `chunk.weight`: same shape, any floating dtype.
 
-        The result lies in a buffer that the caller may overwrite.
+        The result lies in a buffer that the caller may overwrite. Raises where `needs_data`.
         """
+        raise NotImplementedError(f"{self.id} has no values without data")
 
     @abstractmethod
     def stored_bytes(self, shape: Shape, dtype: str) -> int:

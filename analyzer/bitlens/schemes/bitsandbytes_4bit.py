@@ -60,7 +60,7 @@ class Bitsandbytes4bit(Scheme):
 
     library = "bitsandbytes"
     bits = 4
-    arithmetic = "wide"
+    arithmetic = "float32"
 
     def __init__(self, kind: str, values: tuple[float, ...], double: bool) -> None:
         self.id = f"bitsandbytes.{kind}{'_double' if double else ''}"

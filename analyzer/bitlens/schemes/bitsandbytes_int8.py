@@ -25,7 +25,7 @@ class LlmInt8(Scheme):
     bits = 8
     granularity = "output channel"
     bytes_per_weight = 1.0
-    arithmetic = "wide"
+    arithmetic = "float32"
 
     def block(self, shape: Shape, dtype: str) -> int:
         return row_length(shape)
@@ -35,7 +35,7 @@ class LlmInt8(Scheme):
         largest = chunk.absmax().to(half).float()
         factor = 127 / largest.masked_fill(largest == 0, 1)
         halves = chunk.buffer(half).copy_(chunk.weight)
-        values = chunk.buffer(chunk.torch.float32).copy_(halves)
+        values = chunk.buffer().copy_(halves)
         return values.mul_(factor).round_().mul_(largest).mul_(_INVERSE)
 
     def stored_bytes(self, shape: Shape, dtype: str) -> int:

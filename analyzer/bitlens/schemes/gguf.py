@@ -20,7 +20,7 @@ _BLOCK = 32
 class _Gguf(Scheme):
     library = "gguf"
     granularity = "block of 32 along the row"
-    arithmetic = "wide"
+    arithmetic = "float32"
     block_bytes: int
 
     def __init__(self, name: str, bits: int, block_bytes: int) -> None:

@@ -20,7 +20,7 @@ class TorchAoInt8(Scheme):
     library = "torch_ao"
     bits = 8
     bytes_per_weight = 1.0
-    arithmetic = "wide"
+    arithmetic = "float32"
 
     def __init__(self, id: str, title: str, channels: bool) -> None:
         self.id = f"torch_ao.{id}"
@@ -32,7 +32,7 @@ class TorchAoInt8(Scheme):
         return row_length(shape) if self.channels else numel(shape)
 
     def round_trip(self, chunk: Chunk) -> Tensor:
-        scale = (chunk.absmax().float() / 127.5).clamp(min=2.0**-23)
+        scale = (chunk.absmax() / 127.5).clamp(min=2.0**-23)
         codes: Tensor = chunk.torch.mul(chunk.weight, scale.reciprocal(), out=chunk.buffer())
         return codes.round_().clamp_(-128, 127).mul_(scale)
 

@@ -23,7 +23,7 @@ class TorchaoFloat8(Scheme):
     bits = 8
     granularity = "output channel"
     bytes_per_weight = 1.0
-    arithmetic = "wide"
+    arithmetic = "float32"
 
     def block(self, shape: Shape, dtype: str) -> int:
         return row_length(shape)
@@ -33,8 +33,7 @@ class TorchaoFloat8(Scheme):
 
     def round_trip(self, chunk: Chunk) -> Tensor:
         scale = (chunk.absmax().to(getattr(chunk.torch, chunk.dtype)) / 448.0).float()
-        scaled = chunk.buffer(scale.dtype)
-        chunk.torch.div(chunk.weight.float(), scale, out=scaled)
+        scaled: Tensor = chunk.torch.div(chunk.weight, scale, out=chunk.buffer())
         codes = chunk.buffer(chunk.torch.float8_e4m3fn).copy_(scaled.clamp_(-448, 448))
         return in_own_dtype(chunk, scaled.copy_(codes).mul_(scale))
 

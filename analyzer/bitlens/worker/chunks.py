@@ -41,6 +41,8 @@ class Read:
         values = self.values = flat[start:end]
         wide = values.dtype in (torch.float32, torch.float64)
         self.wide = values if wide else workspace.buffer("wide", values, torch.float32).copy_(values)
+        single = self.wide.dtype == torch.float32
+        self.single = self.wide if single else workspace.buffer("single", values, torch.float32).copy_(values)
         self._extremes: dict[int, Extremes] = {}
         self._least: float | None = None
 
@@ -75,7 +77,7 @@ class BlockChunk:
         self.torch: Any = torch
         self.shape, self.dtype = weight.shape, weight.dtype
         self.start, self.state = read.start, weight.states[scheme.id]
-        values = read.wide if scheme.arithmetic == "wide" else read.values
+        values = {"weight": read.values, "wide": read.wide, "float32": read.single}[scheme.arithmetic]
         self._block = min(weight.blocks[scheme.id], values.numel())
         self.weight: Tensor = values.view(-1, self._block)
         self._read, self._known = read, extremes

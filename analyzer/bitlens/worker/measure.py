@@ -14,7 +14,7 @@ from torch import Tensor
 
 from bitlens import backends, schemes
 from bitlens.backends import Decision, LayerFacts, TensorFacts
-from bitlens.schemes.base import Scheme
+from bitlens.schemes.base import ITEM_BYTES, Scheme, numel
 from bitlens.worker.passes import CHUNK_ELEMENTS, Streamer, Sums
 
 _SQUARES_SAFELY = (1e-16, 1e16)
@@ -62,6 +62,8 @@ class Measurer:
             return {}
         asked: dict[str, dict[int, list[Scheme]]] = defaultdict(lambda: defaultdict(list))
         for scheme in self._schemes:
+            if scheme.needs_data:
+                continue
             for name, axis in decisions[scheme.id].converted.items():
                 asked[name][axis].append(scheme)
         found: dict[str, dict[str, Sums]] = defaultdict(dict)
@@ -81,7 +83,7 @@ class Measurer:
         stored = self._models[scheme.id].add(facts, decision, sums)
         parameters = {t.name for t in facts.tensors if t.kind == "parameter"}
         weights = [part for name, part in (sums or {}).items() if name in parameters]
-        notes = [text for text in (decision.reason, scheme.caveat if weights else None) if text]
+        notes = [text for text in (decision.reason or scheme.caveat,) if text]
         for name, part in (sums or {}).items():
             notes += _notes(scheme, part, None if name in parameters else name)
         return {
@@ -106,8 +108,8 @@ class _Account:
 
     def add(self, facts: LayerFacts, decision: Decision, sums: Mapping[str, Sums] | None) -> Stored:
         """What a layer adds to the model; nothing for a storage that is counted already."""
-        converted = {t.name for t in facts.tensors if t.kind == "parameter"} & set(decision.converted)
-        self._measured &= converted <= set(sums or ())
+        parameters = {t.name for t in facts.tensors if t.kind == "parameter"}
+        self._measured &= parameters & set(decision.converted) <= set(sums or ())
         self._added += decision.added_buffers
         new = {"parameter": 0, "buffer": decision.added_buffers}
         for tensor in facts.tensors:
@@ -137,7 +139,7 @@ class _Account:
             **_error(weights),
             **(_counts(weights) if self._scheme.least is not None else {}),
             "converted": any(converted for _, converted in self._stored),
-            "note": f"{broken} weights have no finite error" if broken else None,
+            "note": f"{broken} weights have no finite error" if broken else self._scheme.caveat,
         }
 
 
@@ -148,7 +150,8 @@ def _full_name(facts: LayerFacts, tensor: TensorFacts) -> str:
 def _size(scheme: Scheme, tensor: TensorFacts, decision: Decision) -> int:
     axis = decision.converted.get(tensor.name)
     if axis is None:
-        return tensor.bytes
+        recast = decision.recast if tensor.dtype in ITEM_BYTES else None
+        return numel(tensor.shape) * ITEM_BYTES[recast] if recast else tensor.bytes
     shape = (tensor.shape[axis], *tensor.shape[:axis], *tensor.shape[axis + 1 :]) if axis else tensor.shape
     return scheme.stored_bytes(shape, tensor.dtype)
 

@@ -1,0 +1,33 @@
+"""Methods that need samples of real input, as transformers loads them: every Linear but the head."""
+
+from __future__ import annotations
+
+from bitlens.backends.facts import Decision, LayerFacts, left_alone
+from bitlens.schemes.base import WEIGHT_DTYPES, Scheme
+
+
+class CalibratedBackend:
+    """GPTQ, AWQ, SmoothQuant, QuIP# and AQLM."""
+
+    name = "calibrated"
+    title = "methods that need calibration"
+    distribution = None
+
+    def converts(self, layer: LayerFacts, scheme: Scheme) -> Decision:
+        """The output embedding and tied weights stay in float."""
+        if not layer.is_a("torch.nn.modules.linear.Linear"):
+            return left_alone(f"converts Linear only, not {layer.type}")
+        weight = layer.tensor("weight")
+        if weight is None or weight.kind != "parameter" or weight.dtype not in WEIGHT_DTYPES:
+            return left_alone("its weight is no floating parameter of its own")
+        if weight.tied_to is not None or layer.output_embedding:
+            return left_alone("the output embedding and tied weights stay in float")
+        refusal = scheme.refuses(weight.shape, weight.dtype)
+        return Decision({"weight": 0}, keeps_ties=False) if refusal is None else left_alone(refusal)
+
+    def snippet(self, scheme: Scheme, model: str = "model") -> str | None:
+        """None: there is no call without data."""
+        return None
+
+
+BACKEND = CalibratedBackend()
