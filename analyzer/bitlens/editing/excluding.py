@@ -75,7 +75,7 @@ def _format(code: Code, given: ast.expr | None) -> str | None:
     if isinstance(given, ast.Constant):
         return given.value if isinstance(given.value, str) else None
     name = quanto(code, given) if given is not None else None
-    return {"qfloat8": "qfloat8_e4m3fn"}.get(name, name) if name else None
+    return {"qfloat8_e4m3fn": "qfloat8"}.get(name, name) if name else None
 
 
 def _literal(given: ast.expr) -> list[str] | None:
