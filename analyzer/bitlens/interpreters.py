@@ -53,3 +53,10 @@ def _inside(folder: Path) -> str | None:
         if (folder / name).is_file():
             return str((folder / name).absolute())
     return None
+
+
+def site_packages(python: str) -> tuple[Path, ...]:
+    """Folders of installed packages beside an interpreter, by their layout: the interpreter is not run."""
+    prefix = Path(python).parent.parent
+    found = [*prefix.glob("lib/python3*/site-packages"), *prefix.glob("Lib/site-packages")]
+    return tuple(sorted(folder for folder in found if folder.is_dir()))

@@ -53,9 +53,9 @@ def _errors(report: Report) -> Iterable[Problem]:
 
 
 def _static(arguments: argparse.Namespace) -> Report:
-    from bitlens.analysis import static_report
+    from bitlens.static import static_report
 
-    return static_report(arguments.target, arguments.model)
+    return static_report(arguments.target, arguments.model, config=arguments.config, python=arguments.python)
 
 
 def _measured(arguments: argparse.Namespace) -> Report:
