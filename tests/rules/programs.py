@@ -22,7 +22,7 @@ from bitlens.rules import Span
 from bitlens.settings import Settings, resolve
 
 ROOT = Path(__file__).parent.parent / "fixtures"
-_MARKER = re.compile(r"^ *(?P<hash>#) *(?P<carets>\^+) (?P<what>[\w.-]+)$")
+_MARKER = re.compile(r"^[ \t]*(?P<hash>#) *(?P<carets>\^+) (?P<what>[\w.-]+)$")
 _PART = re.compile(r"^# ==== (after|holds)\n", re.MULTILINE)
 _DIRECTIVE = re.compile(r"^# (raises|scheme|settings|warns): (.*)$", re.MULTILINE)
 

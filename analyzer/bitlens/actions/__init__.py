@@ -20,7 +20,19 @@ from bitlens.editing.offers import Offer, Span, TextEdit, applied, smallest
 from bitlens.rules import findings
 from bitlens.source.notebook import CellLine
 
-__all__ = ["Action", "Offer", "Span", "TextEdit", "actions", "applied", "edited", "fix_all", "fixed", "offered", "offers"]
+__all__ = [
+    "Action",
+    "Offer",
+    "Span",
+    "TextEdit",
+    "actions",
+    "applied",
+    "edited",
+    "fix_all",
+    "fixed",
+    "offered",
+    "offers",
+]
 
 _ROUNDS = 20
 """A fix can make room for another one; none of ours needs more than three rounds."""

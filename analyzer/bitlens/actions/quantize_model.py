@@ -7,6 +7,7 @@ quantizes the model already. Inserts `quantize(model, weights=…)` and `freeze(
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Iterator
 
 from bitlens.actions._action import Action, bound_at, rewrite
@@ -16,6 +17,7 @@ from bitlens.editing.acts import QUANTO, acts
 from bitlens.editing.code import Bound, Code, argument
 from bitlens.editing.importing import spelled
 from bitlens.editing.offers import Offer, Span, TextEdit
+from bitlens.source.slicing.scopes import exclusive
 from bitlens.source.torch_names import WITH_PARAMETERS
 
 FORMATS = {"qint8": "int8", "qint4": "int4", "qfloat8": "float8"}
@@ -52,7 +54,7 @@ def is_quantized(code: Code, bound: Bound) -> bool:
         return True
     model = reached(bound)
     for act in acts(code, bound.region):
-        if act.atom.index > bound.atom.index:
+        if act.atom.index > bound.atom.index and not exclusive(act.atom.blocks, bound.atom.blocks):
             if act.kind == "bind" and act.model == bound.variable and _is_new(code, bound, act.atom):
                 return False
             if act.kind == "quantize" and act.model in {model, bound.variable}:
@@ -67,8 +69,6 @@ def _is_new(code: Code, bound: Bound, atom: object) -> bool:
 
 def argument_deep(bound: Bound, name: str) -> bool:
     """Whether the expression that builds the model, or a call in its chain, is given an argument."""
-    import ast
-
     calls = (node for node in ast.walk(bound.value) if isinstance(node, ast.Call))
     return any(argument(call, name) is not None for call in calls)
 
