@@ -1,0 +1,228 @@
+"""`bitlens check`: exit codes, selection, silencing, fixing on disk, baselines, measuring."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from bitlens.cli import main
+
+CLEAN = "import torch\nfrom torch import nn\n\nmodel = nn.Sequential(nn.Linear(8, 8))\n"
+MOVED = "import torch\nfrom quanto import quantize\n"
+LOADS = (
+    "import torch\n\n\ndef read(net):\n    state = torch.load('net.pt')\n    net.load_state_dict(state)\n"
+)
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def check(*arguments: str) -> int:
+    return main(["check", *arguments])
+
+
+def codes(capsys: pytest.CaptureFixture[str], *arguments: str) -> list[str]:
+    check(*arguments, "--format", "json")
+    return [finding["code"] for finding in json.loads(capsys.readouterr().out)["findings"]]
+
+
+def test_clean_is_zero_and_findings_are_one(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "clean.py").write_text(CLEAN)
+    (folder / "moved.py").write_text(MOVED)
+    assert check("clean.py") == 0
+    assert "nothing found in 1 file" in capsys.readouterr().out
+    assert check(".") == 1
+    out = capsys.readouterr().out
+    assert "moved.py:2:1: warning: BL202" in out and "1 warning in 2 files" in out
+    assert check(".", "--exit-zero") == 0
+
+
+def test_no_file_is_clean(folder: Path) -> None:
+    """As a pre-commit hook runs it where no file of its types changed."""
+    assert check() == 0
+
+
+def test_what_cannot_be_read_is_two(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "broken.py").write_text("import torch\nmodel = (\n")
+    (folder / "moved.py").write_text(MOVED)
+    assert check("broken.py", "moved.py") == 2
+    streams = capsys.readouterr()
+    assert "broken.py:" in streams.err and "syntax error" in streams.err
+    assert "BL202" in streams.out
+    assert check("broken.py", "--exit-zero") == 2
+    assert check("absent.py") == 2
+    assert "no such file" in capsys.readouterr().err
+
+
+def test_select_and_ignore_take_prefixes(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "both.py").write_text(MOVED + LOADS)
+    assert codes(capsys, "both.py") == ["BL202", "BL302"]
+    assert codes(capsys, "both.py", "--select", "BL3") == ["BL302"]
+    assert codes(capsys, "both.py", "--ignore", "BL202,BL4") == ["BL302"]
+    assert check("both.py", "--select", "BL9") == 2
+    assert "there is no rule 'BL9'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("comment", "found"),
+    [
+        ("# noqa", []),
+        ("# noqa: BL202", []),
+        ("#NOQA:E501,BL202", []),
+        ("# noqa: BL302", ["BL202"]),
+        ("# why not  # noqa: BL202", []),
+        ("# noqa is a word", []),
+        ("# see noqa.md", ["BL202"]),
+    ],
+)
+def test_comments_silence(
+    folder: Path, capsys: pytest.CaptureFixture[str], comment: str, found: list[str]
+) -> None:
+    (folder / "net.py").write_text(f"{MOVED.rstrip()}  {comment}\n")
+    assert codes(capsys, "net.py") == found
+
+
+def test_noqa_in_a_string_silences_nothing(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "net.py").write_text("import torch\ntorch.load('# noqa')\n")
+    assert codes(capsys, "net.py") == ["BL302"]
+
+
+def test_severity_of_the_project(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "net.py").write_text(MOVED + LOADS)
+    (folder / "pyproject.toml").write_text(
+        '[tool.bitlens.diagnostics]\nseverity = { BL202 = "off", BL302 = "error" }\n'
+    )
+    check("net.py", "--format", "json")
+    (finding,) = json.loads(capsys.readouterr().out)["findings"]
+    assert (finding["code"], finding["severity"]) == ("BL302", "error")
+
+
+def test_wrong_settings_are_told(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "net.py").write_text(CLEAN)
+    (folder / "pyproject.toml").write_text('[tool.bitlens.diagnostics]\nint8-error = "much"\n')
+    assert check("net.py") == 2
+    assert "int8-error" in capsys.readouterr().err
+    (folder / "other").mkdir()
+    (folder / "other" / "net.py").write_text(CLEAN)
+    (folder / "other" / "pyproject.toml").write_text("[tool.bitlens\n")
+    assert check("other/net.py") == 2
+    assert "not valid TOML" in capsys.readouterr().err
+
+
+class TestFixing:
+    @pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
+    @pytest.mark.parametrize("end", ["\n", "\r\n"])
+    def test_line_ends_and_byte_order_mark_stay(self, folder: Path, end: str, mark: bytes) -> None:
+        text = "# Größe 模型 😀\n" + MOVED
+        path = folder / "net.py"
+        path.write_bytes(mark + text.replace("\n", end).encode())
+        assert check("net.py", "--fix") == 0
+        fixed = text.replace("from quanto", "from optimum.quanto")
+        assert path.read_bytes() == mark + fixed.replace("\n", end).encode()
+
+    def test_an_encoding_stays(self, folder: Path) -> None:
+        text = "# -*- coding: latin-1 -*-\n# Größe\n" + MOVED
+        (folder / "net.py").write_bytes(text.encode("latin-1"))
+        assert check("net.py", "--fix") == 0
+        fixed = text.replace("from quanto", "from optimum.quanto")
+        assert (folder / "net.py").read_bytes() == fixed.encode("latin-1")
+
+    def test_fixing_again_changes_nothing(self, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        (folder / "net.py").write_text(MOVED + LOADS)
+        assert check("net.py", "--fix") == 0
+        assert "2 fixed" in capsys.readouterr().out
+        once = (folder / "net.py").read_text()
+        assert "torch.load('net.pt', weights_only=True)" in once
+        assert check("net.py", "--fix") == 0
+        assert (folder / "net.py").read_text() == once
+
+    def test_unsafe_fixes_are_made_only_when_asked_for(self, folder: Path) -> None:
+        text = "import torch\nfrom torch import nn\nnet = nn.Sequential(nn.Linear(8, 8))\ntorch.save(net, 'net.pt')\n"
+        (folder / "net.py").write_text(text)
+        assert check("net.py", "--fix") == 1
+        assert (folder / "net.py").read_text() == text
+        assert check("net.py", "--fix", "--unsafe-fixes") == 0
+        assert "torch.save(net.state_dict(), 'net.pt')" in (folder / "net.py").read_text()
+
+    def test_only_selected_rules_are_fixed(self, folder: Path) -> None:
+        (folder / "net.py").write_text(MOVED + LOADS)
+        assert check("net.py", "--fix", "--select", "BL302") == 0
+        assert "from quanto import" in (folder / "net.py").read_text()
+
+    def test_diff_changes_nothing(self, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        (folder / "net.py").write_text(MOVED)
+        assert check("net.py", "--diff") == 1
+        out = capsys.readouterr().out
+        assert out.startswith("--- a/net.py\n+++ b/net.py\n")
+        assert "-from quanto import quantize\n+from optimum.quanto import quantize\n" in out
+        assert (folder / "net.py").read_text() == MOVED
+        (folder / "net.py").write_text(CLEAN)
+        assert check("net.py", "--diff") == 0
+        assert capsys.readouterr().out == ""
+
+
+class TestBaseline:
+    def test_known_findings_are_left_out_wherever_they_move(
+        self, folder: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        (folder / "net.py").write_text(LOADS)
+        assert check("net.py", "--write-baseline", "known.json") == 0
+        assert check("net.py", "--baseline", "known.json") == 0
+        (folder / "net.py").write_text("import torch\n\n\nx = 1\n\n" + LOADS.removeprefix("import torch\n"))
+        assert check("net.py", "--baseline", "known.json") == 0
+        capsys.readouterr()
+        (folder / "net.py").write_text(LOADS + "\n\ndef other(net):\n    net(torch.load('other.pt'))\n")
+        assert codes(capsys, "net.py", "--baseline", "known.json") == ["BL302"]
+
+    def test_it_holds_no_line(self, folder: Path) -> None:
+        (folder / "net.py").write_text(LOADS)
+        check("net.py", "--write-baseline", "known.json")
+        document = json.loads((folder / "known.json").read_text())
+        assert document == {"schema": "bitlens.baseline/1", "files": {"net.py": {"BL302 read:state": 1}}}
+
+    def test_paths_count_from_its_folder(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        (folder / "net.py").write_text(LOADS)
+        check("net.py", "--write-baseline", "known.json")
+        (folder / "sub").mkdir()
+        monkeypatch.chdir(folder / "sub")
+        assert check("../net.py", "--baseline", "../known.json") == 0
+
+    @pytest.mark.parametrize("text", ["", "[]", "{}", '{"schema": "else"}', '{"schema": "bitlens.baseline/1", "files": 3}'])
+    def test_another_file_is_refused(
+        self, folder: Path, capsys: pytest.CaptureFixture[str], text: str
+    ) -> None:
+        (folder / "net.py").write_text(LOADS)
+        (folder / "known.json").write_text(text)
+        assert check("net.py", "--baseline", "known.json") == 2
+        assert "this is no baseline" in capsys.readouterr().err
+
+
+def test_nothing_runs_without_measure(folder: Path) -> None:
+    (folder / "net.py").write_text(
+        MOVED + "from pathlib import Path\nPath('ran').touch()\nnet = torch.nn.Linear(4, 4)\n"
+    )
+    assert check("net.py") == 1
+    assert check("net.py", "--diff") == 1
+    assert not (folder / "ran").exists()
+
+
+def test_measured_rules_speak_with_measure(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "net.py").write_text(
+        "import torch\n"
+        "from optimum.quanto import freeze, qint4, quantize\n"
+        "from torch import nn\n"
+        "torch.manual_seed(0)\n"
+        "model = nn.Sequential(nn.Linear(64, 64))\n"
+        "quantize(model, weights=qint4)\n"
+        "freeze(model)\n"
+    )
+    (folder / "pyproject.toml").write_text("[tool.bitlens.diagnostics]\nint4-error = 0.01\n")
+    assert check("net.py") == 0
+    capsys.readouterr()
+    assert check("net.py", "--measure") == 1
+    out = capsys.readouterr().out
+    assert "net.py:5:1: warning: BL501 `0`: qint4 changes its weights by" in out
