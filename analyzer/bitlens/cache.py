@@ -143,11 +143,17 @@ def versions(python: str) -> tuple[str, ...]:
     running it.
     """
     found: set[str] = set()
-    root = Path(python).parent
-    for folder in (*root.parent.glob("lib*/python*/site-packages"), root / "Lib" / "site-packages"):
+    for folder in site_packages(python):
         with suppress(OSError):
             found.update(name for name in os.listdir(folder) if _VERSIONED.fullmatch(name))
     return tuple(sorted(found))
+
+
+def site_packages(python: str) -> tuple[Path, ...]:
+    """The folders of installed packages of an interpreter, by the layout of its environment."""
+    root = Path(python).parent
+    places = [*root.parent.glob("lib*/python*/site-packages"), root / "Lib" / "site-packages"]
+    return tuple(dict.fromkeys(place.resolve() for place in places if place.is_dir()))
 
 
 def _lines(text: str) -> list[int]:

@@ -27,6 +27,8 @@ class LineNumbers:
     bytes: int | None
     buffer_bytes: int
     certainty: Certainty = "exact"
+    formula: str = ""
+    """Elements in terms of what is unknown, where the source alone was read; empty where there is none."""
 
     @property
     def own(self) -> bool:
@@ -93,6 +95,8 @@ class Numbers:
     """False while layers are still arriving."""
     root: str | None = None
     """The expression or class that was built."""
+    unknown: Mapping[tuple[str, int], str] = field(default_factory=dict)
+    """Lines whose size is not known: elements as a formula in what is missing, or empty."""
 
     @cached_property
     def files(self) -> frozenset[str]:
@@ -130,7 +134,10 @@ class Numbers:
         layers = {layer.path: layer for path in line.paths for layer in self.below(path)}
         held = tuple(layers.values())
         buffers = sum(layer.buffer_bytes for layer in held)
-        return LineNumbers(_innermost(line.paths), held, line.parameters, line.bytes, buffers, line.certainty)
+        formula = self.unknown.get((line.file, line.line), "")
+        return LineNumbers(
+            _innermost(line.paths), held, line.parameters, line.bytes, buffers, line.certainty, formula
+        )
 
     def below(self, path: str) -> list[Layer]:
         """The layers at or under a module path, in order of their paths."""

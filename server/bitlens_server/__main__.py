@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import sys
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 from lsprotocol import types
 
@@ -94,7 +95,7 @@ def _taking(server: Server, handler: Callable[[Server, Any], None]) -> Callable[
     return handle
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def main(argv: Sequence[str] | None = None) -> NoReturn:
     """Serve one client until it says exit."""
     arguments = _parser().parse_args(argv)
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING)
@@ -111,7 +112,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     else:
         server.start_io()
     server.close_down()
-    return 0
+    sys.stderr.flush()
+    os._exit(0 if server.was_shut_down else 1)  # a thread in the midst of a study would be waited for
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -126,4 +128,4 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

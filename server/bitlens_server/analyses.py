@@ -12,6 +12,7 @@ from collections import defaultdict
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import TypeVar
 
 from bitlens.analysis import Analysis
 
@@ -19,6 +20,7 @@ from bitlens_server.session import Session
 from bitlens_server.snapshot import Snapshot
 
 Key = tuple[int, int]
+Answer = TypeVar("Answer")
 
 
 class Superseded(Exception):
@@ -61,12 +63,20 @@ class Analyses:
         return done[1] if done else None
 
     async def current(self, program: str) -> Current:
-        """The analysis of the text of now. Raises Superseded if the text changes or is closed meanwhile."""
+        """The analysis of the text of now. Raises Superseded if it changes or is closed meanwhile."""
         key = self._key(program)
         result = await asyncio.shield(self._task(program, key))
         if self._session.version(program) != key[0]:
             raise Superseded
         return result
+
+    async def ask(self, program: str, question: Callable[[Current], Answer]) -> Answer:
+        """The answer to a question about the text of now, worked out in a thread. Raises as `current` does."""
+        current = await self.current(program)
+        answer = await asyncio.to_thread(question, current)
+        if self._session.version(program) != current.snapshot.version:
+            raise Superseded
+        return answer
 
     async def soon(self, program: str, patience: float) -> tuple[Current, bool]:
         """The current analysis, or after `patience` seconds the last one; whether it is current."""

@@ -33,6 +33,8 @@ class TextDocument:
         self.uri = uri
         self.version = version
         self.lines = split(text)
+        self.raw = list(map(without_end, self.lines))
+        """The lines without their ends."""
         self.ids = _fresh(len(self.lines))
         self.saved_ids = tuple(self.ids)
         """The ids as they were when the text was last the same as on disk."""
@@ -67,13 +69,14 @@ class TextDocument:
             new.pop()  # the next line follows
         self.ids[first : last + 1] = _kept(self.ids[first : last + 1], len(new), prefix, suffix)
         self.lines[first : last + 1] = new
+        self.raw[first : last + 1] = map(without_end, new)
 
     def _place(self, position: tuple[int, int], encoding: Encoding) -> tuple[int, int]:
         """Line and index into it, cut to what there is."""
         line, character = position
         if line >= len(self.lines):
             return len(self.lines) - 1, len(self.lines[-1])
-        return line, index(without_end(self.lines[line]), character, encoding)
+        return line, index(self.raw[line], character, encoding)
 
     def _replace_all(self, text: str) -> None:
         new = split(text)
@@ -84,6 +87,7 @@ class TextDocument:
         kept = self.ids[same : same + middle] if middle == len(left) - end else _fresh(middle)
         self.ids = [*self.ids[:same], *kept, *(self.ids[-end:] if end else [])]
         self.lines = new
+        self.raw = list(map(without_end, new))
 
 
 def _fresh(count: int) -> list[int]:

@@ -78,6 +78,10 @@ class Known:
         lines = {id: number for number, id in enumerate(snapshot.ids, 1)} if found else {}
         return tuple(replace(site, line=lines[id]) for id, site in found if id in lines)
 
+    def has_static(self, program: str) -> bool:
+        """Whether something is known from the source of a program already."""
+        return bool(self._static.get(program))
+
     def problems(self, program: str) -> tuple[Problem, ...]:
         """What went wrong when the program's models were last measured."""
         return self._problems.get(program, ())

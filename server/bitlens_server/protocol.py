@@ -7,6 +7,7 @@ from __future__ import annotations
 import functools
 import logging
 from collections.abc import Awaitable, Callable, Generator
+from dataclasses import dataclass
 from typing import Any
 
 from lsprotocol import types
@@ -19,11 +20,25 @@ log = logging.getLogger("bitlens")
 Handler = Callable[..., Awaitable[Any]]
 
 
+@dataclass(frozen=True, slots=True)
+class Written:
+    """An answer that is JSON data already."""
+
+    data: Any
+
+
 class Protocol(LanguageServerProtocol):
     """pygls' protocol without its own copy of every document.
 
     Its copy splits the whole text again at every keystroke; the session does it once, for the changed lines.
     """
+
+    def _send_response(self, msg_id: Any, result: Any = None, error: Any = None) -> None:
+        if isinstance(result, Written) and error is None:
+            self._result_types.pop(msg_id, None)
+            self._send_data({"id": msg_id, "jsonrpc": self.VERSION, "result": result.data})
+        else:
+            super()._send_response(msg_id, result, error)
 
     def _call(self, method: str, params: Any) -> Generator[Any, Any, Any]:
         handler = self.fm.features.get(method)

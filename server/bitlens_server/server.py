@@ -53,6 +53,7 @@ class Server(LanguageServer):
         self.measurements = Measurements(self)
         self.studies = Studies(self)
         self.refresher = Refresher(self, self.push_diagnostics)
+        self.was_shut_down = False
         self.pushing: set[asyncio.Task[None]] = set()
 
     def _analyse(self, snapshot: Snapshot, previous: Analysis | None) -> Analysis:
@@ -67,6 +68,7 @@ class Server(LanguageServer):
             sites=self.known.sites(program, snapshot),
             problems=self.known.problems(program),
             version=snapshot.version,
+            cells=snapshot.cells,
         )
 
     def news(self, program: str) -> None:
@@ -107,7 +109,8 @@ class Server(LanguageServer):
             return
         runs = self.measurements.all()
         busy = "; ".join(f"{run.snapshot.path.name} {run.done}/{run.total or '?'}" for run in runs)
-        params = {"health": health, "busy": bool(runs), "message": message or busy}
+        device = next((one.numbers.environment.device for one in self.known.measured()), None)
+        params = {"health": health, "busy": bool(runs), "message": message or busy, "device": device}
         self.protocol.notify(STATUS, params)
 
     def report_mistake(self, where: str) -> None:

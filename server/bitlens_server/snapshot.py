@@ -8,7 +8,7 @@ from pathlib import Path
 from bitlens.source.notebook import CellLine, blank_magics
 
 from bitlens_server.documents import Notebook, TextDocument
-from bitlens_server.positions import BOM, without_end
+from bitlens_server.positions import BOM
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,9 @@ class Snapshot:
         if not self.is_notebook:
             return None
         return tuple(
-            CellLine(index, line) for index, part in enumerate(self.parts) for line in range(1, part.count + 1)
+            CellLine(index, line)
+            for index, part in enumerate(self.parts)
+            for line in range(1, part.count + 1)
         )
 
     def part(self, uri: str) -> Part | None:
@@ -70,7 +72,7 @@ class Snapshot:
 
 def of_file(document: TextDocument, path: Path, version: int) -> Snapshot:
     """The snapshot of an open file."""
-    raw = tuple(map(without_end, document.lines))
+    raw = tuple(document.raw)
     part = Part(document.uri, document.version, 0, len(raw))
     return Snapshot(document.uri, path, version, raw, tuple(document.ids), document.saved_ids, (part,), False)
 
@@ -82,6 +84,6 @@ def of_notebook(notebook: Notebook, path: Path, version: int) -> Snapshot:
     parts: list[Part] = []
     for cell in notebook.code():
         parts.append(Part(cell.uri, cell.version, len(raw), len(cell.lines)))
-        raw += map(without_end, cell.lines)
+        raw += cell.raw
         ids += cell.ids
     return Snapshot(notebook.uri, path, version, tuple(raw), tuple(ids), tuple(ids), tuple(parts), True)

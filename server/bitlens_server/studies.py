@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -15,6 +16,8 @@ from bitlens.numbers import Numbers
 from bitlens.problems import BitlensError
 from bitlens.sites import sites_of
 from bitlens.source.slice import Slice
+from bitlens.source.store import LoweredStore
+from bitlens.statics import static_numbers
 
 from bitlens_server.building import options_of
 from bitlens_server.known import Measured, Study
@@ -25,6 +28,8 @@ if TYPE_CHECKING:
 
 PAUSE = 0.25
 """Seconds without an edit after which a program is studied."""
+PUBLISH_EVERY = 0.5
+"""Seconds between two looks at the models of a file that has many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +37,9 @@ class Found:
     """What a study found."""
 
     study: Study
-    fresh: frozenset[str]
+    fresh: frozenset[str] = frozenset()
     """Names of measured models whose numbers still hold."""
-    kept: tuple[Measured, ...]
+    kept: tuple[Measured, ...] = ()
     """Models that were measured before, perhaps by another server, and still hold."""
 
 
@@ -46,17 +51,27 @@ class Studies:
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._thread = ThreadPoolExecutor(1, "study")
+        self._store = LoweredStore()
 
-    def soon(self, program: str, wait: float = PAUSE) -> None:
+    def now(self, program: str) -> None:
+        """The program was opened: nothing is known of it yet, so its first study waits for no pause."""
+        self._start(program)
+
+    def soon(self, program: str) -> None:
         """The program's text is new."""
         self.drop(program)
-        self._timers[program] = asyncio.get_running_loop().call_later(wait, self._start, program)
+        self._timers[program] = asyncio.get_running_loop().call_later(PAUSE, self._start, program)
 
     def drop(self, program: str) -> None:
         """Not now."""
         timer = self._timers.pop(program, None)
         if timer is not None:
             timer.cancel()
+
+    @property
+    def busy(self) -> bool:
+        """Whether a study is running or about to."""
+        return bool(self._timers or self._tasks)
 
     def close(self) -> None:
         """The server ends."""
@@ -72,25 +87,39 @@ class Studies:
 
     async def _study(self, program: str, snapshot: Snapshot) -> None:
         loop = asyncio.get_running_loop()
+
+        def publish(study: Study) -> None:
+            loop.call_soon_threadsafe(self._take_study, program, snapshot, study)
+
         try:
-            found = await loop.run_in_executor(self._thread, self._work, program, snapshot)
+            found = await loop.run_in_executor(self._thread, self._work, program, snapshot, publish)
         except Exception:
             self._server.report_mistake("study")
             return
-        if self._server.session.version(program) == snapshot.version:
+        if self._server.session.program(program) is not None:
             self._take(program, snapshot, found)
 
-    def _work(self, program: str, snapshot: Snapshot) -> Found:
-        """In the studying thread."""
+    def _work(self, program: str, snapshot: Snapshot, publish: Callable[[Study], None]) -> Found:
+        """In the studying thread. What it finds is tied to lines, so it outlives edits."""
         settings = self._server.settings.of(snapshot.path)
         analysis = Analysis(snapshot.path, snapshot.text, settings=settings)
-        sites, pieces, _ = sites_of(analysis.program)
         options = options_of(settings)
         try:
-            python = interpreters.choose(options.python).path
+            python: str | None = interpreters.choose(options.python).path
         except BitlensError:
-            return Found(Study(sites), frozenset(), ())
-        return self._compare(program, Study(sites), pieces, options, python)
+            python = None
+        libraries = cache.site_packages(python) if python else ()
+        static: list[Numbers] = []
+        first = not self._server.known.has_static(program)
+        last = 0.0
+        for numbers in static_numbers(analysis.program, settings.models, libraries, self._store):
+            static.append(numbers)
+            if first and numbers.model.layers and time.monotonic() - last > PUBLISH_EVERY:
+                last = time.monotonic()
+                publish(Study(self._server.known.sites(program, snapshot), tuple(static)))
+        sites, pieces, _ = sites_of(analysis.program)
+        study = Study(sites, tuple(static))
+        return self._compare(program, study, pieces, options, python) if python else Found(study)
 
     def _compare(
         self, program: str, study: Study, pieces: Iterable[Slice], options: Options, python: str
@@ -113,7 +142,14 @@ class Studies:
                 kept.append(Measured(program, piece.name, numbers, key, found.stamps))
         return Found(study, frozenset(fresh), tuple(kept))
 
+    def _take_study(self, program: str, snapshot: Snapshot, study: Study) -> None:
+        """On the event loop: the first part of a study."""
+        if self._server.session.program(program) is not None:
+            self._server.known.set_study(program, snapshot, study)
+            self._server.news(program)
+
     def _take(self, program: str, snapshot: Snapshot, found: Found) -> None:
+        """On the event loop: all of a study."""
         known = self._server.known
         known.set_study(program, snapshot, found.study)
         changed = {program}

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from functools import lru_cache
+from typing import Literal, NamedTuple
+from weakref import WeakKeyDictionary
 
-from bitlens.analysis import Analysis, Entry, Placed
+from bitlens.analysis import Analysis, Placed
 from bitlens.features.labels import dtype, fitted, outcome, scheme, short_size
 from bitlens.measurement import SchemeResult
+from bitlens.numbers import LineNumbers
 from bitlens.quantities import count, parse_size
 from bitlens.settings import Hints
 
 Kind = Literal["layer", "composite", "model"]
+_LONGEST = 27
+"""Characters of a formula in a hint; a longer one stands in the hover alone."""
 STATIC = "static"
 """The word that marks a number that was derived from the source; a measured one carries none."""
 
@@ -39,11 +44,17 @@ class Hint:
         return "".join(piece.text for piece in self.pieces)
 
 
+_made: WeakKeyDictionary[Analysis, tuple[Hint, ...]] = WeakKeyDictionary()
+
+
 def hints(analysis: Analysis) -> tuple[Hint, ...]:
-    """All hints of a file, by line."""
-    if analysis.settings.hints.preset == "off":
-        return ()
-    return tuple(sorted(_all(analysis), key=lambda hint: hint.line))
+    """All hints of a file, by line. Made once: an editor asks again at every scroll."""
+    found = _made.get(analysis)
+    if found is None:
+        off = analysis.settings.hints.preset == "off"
+        found = () if off else tuple(sorted(_all(analysis), key=lambda hint: hint.line))
+        _made[analysis] = found
+    return found
 
 
 def _all(analysis: Analysis) -> Iterator[Hint]:
@@ -53,26 +64,43 @@ def _all(analysis: Analysis) -> Iterator[Hint]:
         if wanted.models and (wanted.static or placed[0].numbers.origin == "measured"):
             yield Hint(line, "model", _model(placed, wanted))
     for line, entries in analysis.lines.items():
-        shown = line not in analysis.models and _is_wanted(entries, wanted, least)
-        if shown:
-            yield Hint(line, "layer" if entries[0].numbers.own else "composite", _line(entries, wanted))
+        if line not in analysis.models:
+            made = _of_line(tuple(_Known(entry.numbers, entry.measured) for entry in entries), wanted, least)
+            if made is not None:
+                yield Hint(line, *made)
 
 
-def _is_wanted(entries: Sequence[Entry], wanted: Hints, least: int) -> bool:
+class _Known(NamedTuple):
+    """An entry without the line on which it stands: what the label depends on, and no edit changes."""
+
+    numbers: LineNumbers
+    measured: bool
+
+
+@lru_cache(maxsize=4096)
+def _of_line(entries: tuple[_Known, ...], wanted: Hints, least: int) -> tuple[Kind, tuple[Piece, ...]] | None:
+    if not _is_wanted(entries, wanted, least):
+        return None
+    return "layer" if entries[0].numbers.own else "composite", _line(entries, wanted)
+
+
+def _is_wanted(entries: Sequence[_Known], wanted: Hints, least: int) -> bool:
     first = entries[0]
-    if not first.numbers.layers or not (wanted.static or first.measured):
+    if not (wanted.static or first.measured):
         return False
     if not (wanted.layers if first.numbers.own else wanted.composites):
         return False
+    if any(entry.numbers.formula for entry in entries):
+        return True
     sizes = [_bytes(entry) for entry in entries]
     return any(size is not None and size >= max(least, 1) for size in sizes)
 
 
-def _bytes(entry: Entry) -> int | None:
+def _bytes(entry: _Known) -> int | None:
     return None if entry.numbers.bytes is None else entry.numbers.bytes + entry.numbers.buffer_bytes
 
 
-def _line(entries: Sequence[Entry], wanted: Hints) -> tuple[Piece, ...]:
+def _line(entries: Sequence[_Known], wanted: Hints) -> tuple[Piece, ...]:
     first = entries[0]
     if not first.measured:
         return _static(entries)
@@ -81,8 +109,11 @@ def _line(entries: Sequence[Entry], wanted: Hints) -> tuple[Piece, ...]:
     return _pieces(memory, _items(first.numbers.schemes, wanted), wanted)
 
 
-def _static(entries: Sequence[Entry]) -> tuple[Piece, ...]:
-    """Exact where all roots agree, else the range that they span."""
+def _static(entries: Sequence[_Known]) -> tuple[Piece, ...]:
+    """Exact where all roots agree, else the range that they span; a formula where a size is not known."""
+    formula = next((entry.numbers.formula for entry in entries if entry.numbers.formula), None)
+    if formula is not None:
+        return (Piece(f"{STATIC} {formula}" if len(formula) <= _LONGEST else f"{STATIC} ?", "memory"),)
     sizes = sorted(size for entry in entries if (size := _bytes(entry)) is not None)
     elements = sorted({e.numbers.parameters for e in entries if e.numbers.parameters is not None})
     times = {len(entry.numbers.paths) for entry in entries}

@@ -72,7 +72,11 @@ def _entry(entry: Entry) -> str:
     numbers = entry.numbers
     whole = None if numbers.bytes is None else numbers.bytes + numbers.buffer_bytes
     head = f"{_what(entry)} · {count(numbers.parameters)} parameters · {size(whole)}"
-    parts = [head, markdown.tensor_table(numbers.layers)]
+    if numbers.formula:
+        head = (
+            f"{_what(entry)} · {numbers.formula} parameters; what stands there is not known from the source"
+        )
+    parts = [head, markdown.tensor_table(numbers.layers)] if numbers.layers else [head]
     if numbers.schemes:
         parts += [
             markdown.scheme_table(dict(numbers.schemes), numbers.bytes),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from difflib import SequenceMatcher
 from itertools import accumulate
@@ -22,16 +21,10 @@ KINDS = [types.CodeActionKind.QuickFix, types.CodeActionKind.RefactorRewrite, FI
 
 async def code_action(server: Server, params: types.CodeActionParams) -> list[types.CodeAction] | None:
     """What can be done at a selection; the edits come with `codeAction/resolve` where clients can ask."""
-    uri = params.text_document.uri
-    program = server.session.program(uri)
+    program = server.session.program(params.text_document.uri)
     if program is None or not server.client.code_action_literals:
         return None
-    current = await server.analyses.current(program)
-    part = current.snapshot.part(uri)
-    if part is None or not part.count:
-        return None
-    span = convert.span(current.snapshot, part, params.range, server.session.encoding)
-    return await asyncio.to_thread(_offered, server, current, uri, span, params.context)
+    return await server.analyses.ask(program, lambda current: _at(server, current, params))
 
 
 async def code_action_resolve(server: Server, action: types.CodeAction) -> types.CodeAction:
@@ -40,8 +33,7 @@ async def code_action_resolve(server: Server, action: types.CodeAction) -> types
     program = server.session.program(str(data.get("uri")))
     if program is None:
         return action
-    current = await server.analyses.current(program)
-    action.edit = await asyncio.to_thread(_edit, server, current, data)
+    action.edit = await server.analyses.ask(program, lambda current: _edit(server, current, data))
     return action
 
 
@@ -57,6 +49,15 @@ def _edit(server: Server, current: Current, data: dict[str, Any]) -> types.Works
         return None
     edits = by_lines(analysis.text, offer.edit()) if data.get("fixAll") else offer.edit()
     return convert.workspace_edit(current.snapshot, edits, server.session.encoding, server.client)
+
+
+def _at(server: Server, current: Current, params: types.CodeActionParams) -> list[types.CodeAction] | None:
+    uri = params.text_document.uri
+    part = current.snapshot.part(uri)
+    if part is None or not part.count:
+        return None
+    span = convert.span(current.snapshot, part, params.range, server.session.encoding)
+    return _offered(server, current, uri, span, params.context)
 
 
 def _offered(

@@ -24,8 +24,7 @@ async def diagnostic(
     program = server.session.program(uri)
     if program is None:
         return types.RelatedFullDocumentDiagnosticReport([])
-    current = await server.analyses.current(program)
-    found = await asyncio.to_thread(_by_document, server, current)
+    found = await server.analyses.ask(program, lambda current: _by_document(server, current))
     return types.RelatedFullDocumentDiagnosticReport(found.get(uri, []))
 
 

@@ -7,13 +7,14 @@ from bitlens.features.hints import hints
 from lsprotocol import types
 
 from bitlens_server import convert
+from bitlens_server.protocol import Written
 from bitlens_server.server import Server
 
 PATIENCE = 0.025
 """Seconds; an editor waits for all its servers before it shows any hint."""
 
 
-async def inlay_hint(server: Server, params: types.InlayHintParams) -> list[types.InlayHint] | None:
+async def inlay_hint(server: Server, params: types.InlayHintParams) -> Written | None:
     """The hints of a range, at once: those of the last text, on the lines of now, where the new ones take
     time.
     """
@@ -29,11 +30,8 @@ async def inlay_hint(server: Server, params: types.InlayHintParams) -> list[type
         return None
     first, last = convert.lines_of(params.range, part)
     encoding = server.session.encoding
-    return [
-        convert.inlay_hint(current.snapshot, part, hint, encoding)
-        for hint in hints(current.analysis)
-        if first <= hint.line <= last
-    ]
+    found = [hint for hint in hints(current.analysis) if first <= hint.line <= last]
+    return Written([convert.inlay_hint(current.snapshot, part, hint, encoding) for hint in found])
 
 
 async def inlay_hint_resolve(server: Server, hint: types.InlayHint) -> types.InlayHint:

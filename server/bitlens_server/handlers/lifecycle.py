@@ -64,6 +64,7 @@ def cancel_progress(server: Server, params: types.WorkDoneProgressCancelParams) 
 
 def shutdown(server: Server, params: object) -> None:
     """Nothing may outlive the server."""
+    server.was_shut_down = True
     server.close_down()
 
 

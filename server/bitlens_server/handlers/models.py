@@ -15,8 +15,8 @@ from bitlens_server.server import Server
 async def models(server: Server, params: Any) -> list[dict[str, Any]]:
     """Everything known of the program of `params.uri`, measured models first, each name once.
 
-    A node of a tree has `uri` and `position` (line from 0 in that document, as the text is now) where the layer
-    is constructed in the open program; lines of other files stay `file` and `line`.
+    A node of a tree has `uri` and `position` (line from 0 in that document, as the text is now) where it
+    is constructed in an open document; lines of other files stay `file` and `line`.
     """
     program = server.session.program(str(getattr(params, "uri", "")))
     if program is None:

@@ -1,7 +1,7 @@
 """Runs a model's construction in the abstract: exact layers, shapes and lines, without torch and without importing."""
 
 from bitlens.source.evaluate.construction import Construction, ModuleRecord, TensorRecord, to_model
-from bitlens.source.evaluate.front import evaluate, roots
+from bitlens.source.evaluate.front import evaluate, keep, roots
 from bitlens.source.evaluate.limits import Limits
 
-__all__ = ["Construction", "Limits", "ModuleRecord", "TensorRecord", "evaluate", "roots", "to_model"]
+__all__ = ["Construction", "Limits", "ModuleRecord", "TensorRecord", "evaluate", "keep", "roots", "to_model"]

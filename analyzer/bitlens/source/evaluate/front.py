@@ -49,9 +49,11 @@ class World:
         self.libraries = [path.resolve() for path in search_paths]
         self.machine.imports.store = store
         self.lock = threading.Lock()
+        self.laid_over: set[str] = set()
+        """Files of which another text than the one on disk was evaluated last."""
 
-    def prepare(self, file: Path, limits: Limits) -> Namespace:
-        """The module of `file`, with everything that is not a library forgotten."""
+    def prepare(self, file: Path, limits: Limits, text: str | None = None) -> Namespace:
+        """The module of `file` (as `text`, if given), with everything that is not a library forgotten."""
         self.machine.reset(limits)
         self.machine.default_dtype = self.machine.dtypes["float32"]
         self.machine.inside_torch = 0
@@ -64,12 +66,27 @@ class World:
             if module.file is not None and not self._in_library(module.file):
                 del imports.modules[known]
                 imports.sources.pop(module.file, None)
+        self._lay_over(str(file), text)
         imports.found = {key: place for key, place in imports.found.items() if place and self._in_library(str(place[0]))}
         found = imports.module(name)
         if found is None or found.file != str(file):
             found = Namespace(name, str(file))
             imports.modules[name] = found
         return found
+
+    def _lay_over(self, file: str, text: str | None) -> None:
+        """Let `text` stand for the file on disk, until another text or a call without one."""
+        imports = self.machine.imports
+        known = imports.sources.get(file)
+        if text is None and file not in self.laid_over or known is not None and known.text == text:
+            return
+        self.laid_over.discard(file)
+        imports.sources.pop(file, None)
+        for name in [name for name, module in imports.modules.items() if module.file == file]:
+            del imports.modules[name]
+        if text is not None:
+            self.laid_over.add(file)
+            imports.sources[file] = parse(text, imports.store)
 
     def _in_library(self, file: str) -> bool:
         return any(file.startswith(str(path) + os.sep) for path in self.libraries)
@@ -107,34 +124,48 @@ def evaluate(
     search_paths: Sequence[Path] = (),
     limits: Limits | None = None,
     store: LoweredStore | None = None,
+    text: str | None = None,
 ) -> Construction:
     """The model that `root` builds, found by evaluating the source in the abstract; nothing is run or imported.
 
     `root` is a variable, class, function or expression in the file's names; without it the file's first root.
     `config` gives a class that takes a configuration other values than its defaults: a config.json or its content.
-    `search_paths` are folders of installed packages. Raises BitlensError if the file cannot be read; everything else
+    `search_paths` are folders of installed packages; `text` stands for what `file` holds on disk. Raises BitlensError if the file cannot be read; everything else
     that goes wrong is in `problems`.
     """
     file = Path(os.path.abspath(file))
     world = world_for(search_paths, store)
     values = _read_config(config)
     with world.lock:
-        return _deep(lambda: _evaluate(world, file, root, values, limits or Limits()))
+        return _deep(lambda: _evaluate(world, file, root, values, limits or Limits(), text))
 
 
-def roots(file: Path, *, search_paths: Sequence[Path] = (), store: LoweredStore | None = None) -> tuple[str, ...]:
+def roots(
+    file: Path,
+    *,
+    search_paths: Sequence[Path] = (),
+    store: LoweredStore | None = None,
+    text: str | None = None,
+) -> tuple[str, ...]:
     """What the file builds: its variables that hold models, else the module classes that nothing else in it builds.
 
-    Raises BitlensError if the file cannot be read.
+    `text` stands for what `file` holds on disk. Raises BitlensError if the file cannot be read.
     """
     file = Path(os.path.abspath(file))
     world = world_for(search_paths, store)
     with world.lock:
-        return _deep(lambda: _roots(world, file))
+        return _deep(lambda: _roots(world, file, text))
 
 
-def _roots(world: World, file: Path) -> tuple[str, ...]:
-    module = world.prepare(file, Limits())
+def keep(search_paths: Sequence[Path] = ()) -> None:
+    """Write what was lowered for these search paths to the store of their world, for the next process."""
+    world = world_for(search_paths)
+    with world.lock:
+        world.machine.imports.save()
+
+
+def _roots(world: World, file: Path, text: str | None) -> tuple[str, ...]:
+    module = world.prepare(file, Limits(), text)
     source = world.machine.imports.source(file)
     try:
         world.machine.imports.ensure(module)
@@ -183,10 +214,10 @@ def _deep(work: Callable[[], Result]) -> Result:
 
 
 def _evaluate(
-    world: World, file: Path, root: str | None, config: dict[str, Any] | None, limits: Limits
+    world: World, file: Path, root: str | None, config: dict[str, Any] | None, limits: Limits, text: str | None
 ) -> Construction:
     machine = world.machine
-    module = world.prepare(file, limits)
+    module = world.prepare(file, limits, text)
     machine.imports.source(file)
     stopped = None
     built: Any = None
