@@ -44,6 +44,7 @@ class Read:
         single = self.wide.dtype == torch.float32
         self.single = self.wide if single else workspace.buffer("single", values, torch.float32).copy_(values)
         self._extremes: dict[int, Extremes] = {}
+        self._magnitudes: dict[int, Tensor] = {}
         self._least: float | None = None
 
     def extremes(self, block: int) -> Extremes:
@@ -57,10 +58,16 @@ class Read:
             )
         return self._extremes[block]
 
+    def magnitudes(self, block: int) -> Tensor:
+        """Greatest magnitude of each block, (blocks, 1), in the wide dtype."""
+        if block not in self._magnitudes:
+            low, high = self.extremes(block)
+            self._magnitudes[block] = torch.maximum(-low, high)
+        return self._magnitudes[block]
+
     def absmax(self) -> float:
         """Greatest magnitude of the run; NaN if it holds one."""
-        low, high = self.extremes(self.values.numel())
-        return float(torch.maximum(-low, high))
+        return float(self.magnitudes(self.values.numel()))
 
     def least_magnitude(self) -> float:
         """Least magnitude of the run, 0 if it holds a zero; NaN if it holds one."""
@@ -96,8 +103,10 @@ class BlockChunk:
 
     def absmax(self) -> Tensor:
         """Greatest magnitude of each block."""
-        low, high = self._extremes()
-        return torch.maximum(-low, high)
+        if self._known:
+            low, high = self._known
+            return torch.maximum(-low, high).to(self.weight.dtype)
+        return self._read.magnitudes(self._block).to(self.weight.dtype)
 
     def buffer(self, dtype: Any = None, use: str = "scheme") -> Tensor:
         """Reused memory of the chunk's shape."""

@@ -18,8 +18,8 @@ from torch import Tensor
 from bitlens.schemes.base import Scheme
 from bitlens.worker.chunks import BlockChunk, Extremes, Pass, Read, Span, Weight, Workspace
 
-CHUNK_ELEMENTS = 1 << 16
-"""256 KB of float32: a chunk, its round trip and its error share a cache of 1 MB."""
+CHUNK_ELEMENTS = 1 << 17
+"""512 KB of float32: small enough for the cache, large enough to drown what a call of torch costs."""
 
 
 class Sums(NamedTuple):
