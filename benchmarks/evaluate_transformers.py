@@ -30,12 +30,20 @@ def load(path: Path) -> Any:
 def roots_of(truth: Path, match: str) -> list[tuple[str, dict[str, Any]]]:
     found = []
     for row in load(truth / "index.json"):
-        if match not in row[0] or "/modeling_" not in row[0]:
+        if match not in row[0] or "/modeling_" not in row[0] or "/models/" not in row[0]:
             continue
         for root in load(truth / row[1])["roots"]:
             if root["kind"] in ("base", "causal", "extra", "head") and not root.get("overrides") and not root.get("partial"):
                 found.append((row[0], root))
     return found
+
+
+def expression(truth: dict[str, Any], file: Path) -> str:
+    """A root as its class, or as an expression where it was built from another configuration than its own."""
+    name, _, config = truth["root"].partition("@")
+    if not config and (truth["config"] is None or truth["config"] in file.read_text("utf-8")):
+        return name
+    return f"{name}(__import__('transformers').{config or truth['config']}())"
 
 
 def score(construction: Construction, file: str, truth: dict[str, Any]) -> collections.Counter[str]:
@@ -62,6 +70,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("truth", type=Path)
     parser.add_argument("--sites", type=Path, default=Path(sysconfig.get_paths()["purelib"]))
+    parser.add_argument("--also", type=Path, action="append", default=[], help="another folder of packages")
     parser.add_argument("--match", default="")
     parser.add_argument("--sample", type=int)
     parser.add_argument("--store", type=Path)
@@ -74,13 +83,14 @@ def main() -> None:
         work.sort(key=lambda item: item[0])
     total: collections.Counter[str] = collections.Counter()
     sites = options.sites.resolve()
+    paths = [sites, *(path.resolve() for path in options.also)]
     begun = time.perf_counter()
     failures = 0
     for name, truth in work:
         file = str(sites / name)
         start = time.perf_counter()
         try:
-            construction = evaluate(Path(file), truth["root"], search_paths=[sites], store=store)
+            construction = evaluate(Path(file), expression(truth, Path(file)), search_paths=paths, store=store)
         except Exception as error:
             failures += 1
             print(f"EXCEPTION {name} [{truth['root']}] {type(error).__name__}: {error}")
@@ -94,7 +104,7 @@ def main() -> None:
                 f" {[f'{p.line}: {p.message}'[:150] for p in construction.problems[:2]]}"
             )
     spent = time.perf_counter() - begun
-    world_for([sites]).machine.imports.save()
+    world_for(paths).machine.imports.save()
     print(f"{len(work)} roots in {spent:.1f} s ({spent / max(1, len(work)):.3f} s each), {failures} exceptions")
     for label, a, b in (("precision", "hits", "pairs"), ("recall", "recalled", "true"), ("parameters", "exact", "lines")):
         print(f"{label:10} {total[a]}/{total[b]} = {total[a] / max(1, total[b]):.4f}")

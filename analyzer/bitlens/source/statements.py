@@ -23,7 +23,7 @@ from bitlens.problems import BitlensError, Problem
 from bitlens.source.literals import universal_newlines
 from bitlens.source.lower import lower
 from bitlens.source.split import pieces, too_deep
-from bitlens.source.store import LoweredStore
+from bitlens.source.store import LoweredStore, encode
 from bitlens.source.tokens import TokenError, line_starts
 
 MAXIMUM_STATEMENT = 2_000_000
@@ -121,10 +121,11 @@ class SourceFile:
         """Keep what has been lowered in the store on disk, if there is one and it does not have it."""
         if self.store is None:
             return
-        if any(statement.is_lowered and statement.blob is None for statement in self.statements):
-            nodes = [statement.nodes if statement.is_lowered else () for statement in self.statements]
-            blobs = [statement.blob for statement in self.statements]
-            self.store.save(_key(self.text), nodes, blobs)
+        new = [s for s in self.statements if s.is_lowered and s.blob is None and s.nodes]
+        for statement in new:
+            statement.blob = encode(statement.nodes)
+        if new:
+            self.store.save(_key(self.text), [statement.blob for statement in self.statements])
 
 
 def parse(text: str, store: LoweredStore | None = None) -> SourceFile:

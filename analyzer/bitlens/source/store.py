@@ -51,13 +51,9 @@ class LoweredStore:
         blobs = marshal.loads(payload)
         return blobs if isinstance(blobs, list) else None
 
-    def save(
-        self, key: str, nodes: Sequence[tuple[ast.stmt, ...]], blobs: Sequence[bytes | None] | None = None
-    ) -> None:
-        """Keep statements' nodes; where there are none, what `blobs` already holds."""
-        known = [None] * len(nodes) if blobs is None else list(blobs)
-        packed = [blob or (encode(made) if made else None) for made, blob in zip(nodes, known, strict=True)]
-        payload = marshal.dumps(packed)
+    def save(self, key: str, blobs: Sequence[bytes | None]) -> None:
+        """Keep a text's statements, each as `encode` made it or None."""
+        payload = marshal.dumps(list(blobs))
         check = zlib.crc32(payload).to_bytes(_CHECKSUM, "little")
         path = self._path(key)
         try:

@@ -250,7 +250,8 @@ class Attributes(Operators):
             "__annotations__": dict,
             "__call__": lambda: target,
             "__get__": lambda: Native("__get__", lambda args, kwargs: BoundMethod(target, args[0])),
-            "__code__": lambda: UNKNOWN,
+            "__code__": lambda: target,
+            "__closure__": lambda: None,
             "__wrapped__": lambda: MISSING,
         }
         value = simple[name]() if name in simple else MISSING

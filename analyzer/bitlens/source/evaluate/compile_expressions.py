@@ -89,7 +89,8 @@ class Expressions:
             up = f.up
             while up is not None:
                 if name in up.vars:
-                    return up.vars[name]
+                    value = up.vars[name]
+                    return value.force() if type(value) is Lazy else value
                 up = up.up
             value = f.module.vars.get(name, machine)
             if value is machine:

@@ -31,7 +31,7 @@ _PADDING = frozenset(("ljust", "rjust", "center", "zfill", "expandtabs"))
 _METHODS: dict[type, frozenset[str]] = {
     str: _TEXT,
     bytes: _TEXT - {"format", "format_map"},
-    list: frozenset("append extend insert remove pop clear index count sort reverse copy".split()),
+    list: frozenset("append extend insert remove pop clear index count sort reverse copy appendleft popleft".split()),
     tuple: frozenset(("index", "count")),
     dict: frozenset("get pop popitem keys values items update setdefault copy clear fromkeys".split()),
     set: frozenset(

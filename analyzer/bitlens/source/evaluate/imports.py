@@ -39,6 +39,8 @@ class Imports:
         self.modules: dict[str, Namespace] = {}
         self.store: LoweredStore | None = None
         self.sources: dict[str, SourceFile] = {}
+        self.touched: set[str] = set()
+        """Files of which a statement was lowered since the last `save`."""
         self.found: dict[str, tuple[Path, bool] | None] = {}
         self.plumbing: set[str] = set()
         self.stdlib = getattr(sys, "stdlib_module_names", frozenset())
@@ -170,6 +172,8 @@ class Imports:
         self.machine.report("not-evaluated", f"evaluation stops here: {describe(error)}", module.file, line)
 
     def _execute(self, statement: Statement, frame: Frame) -> None:
+        if frame.module.file is not None and not statement.is_lowered:
+            self.touched.add(frame.module.file)
         compiler = Statements(self.machine, statement.line - 1)
         for node in statement.nodes:
             frame.line = statement.line
@@ -349,9 +353,14 @@ class Imports:
         return self.module_value(name, module, True)
 
     def save(self) -> None:
-        """Keep what was lowered in the store."""
-        for source in self.sources.values():
-            source.save()
+        """Keep what was lowered since the last time in the store."""
+        if self.store is None:
+            return
+        for name in self.touched:
+            source = self.sources.get(name)
+            if source is not None:
+                source.save()
+        self.touched.clear()
 
 
 def _fills_itself(module: Namespace, source: SourceFile) -> bool:

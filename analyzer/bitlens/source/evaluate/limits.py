@@ -17,7 +17,7 @@ class Limits:
 
     steps: int = 8_000_000
     """Calls and rounds of loops."""
-    seconds: float = 30.0
+    seconds: float = 60.0
     modules: int = 300_000
     """Layers of one model."""
     elements: int = 60_000_000
@@ -100,12 +100,21 @@ class Budget:
             self.problems.append(problem)
 
     def recover(self, error: Exception, frame: Frame, line: int) -> bool:
-        """Whether to go on after a statement that failed: not for the program's own `raise`, nor inside `try`."""
-        if isinstance(error, Control) or (isinstance(error, PyRaise) and error.explicit) or self.tries:
+        """Whether to go on after a statement that failed: not inside `try`, and after the program's own `raise`
+        only in the constructor of a module, whose other layers are still worth knowing."""
+        if isinstance(error, Control) or self.tries:
+            return False
+        if isinstance(error, PyRaise) and error.explicit and not _constructs_module(frame):
             return False
         file = frame.module.file
         self.report("not-evaluated", f"this statement cannot be evaluated: {describe(error)}", file, line)
         return True
+
+
+def _constructs_module(frame: Frame) -> bool:
+    function = frame.function
+    owner = None if function is None else function.owner
+    return owner is not None and owner.is_module and function is not None and function.name == "__init__"
 
 
 def describe(error: Exception) -> str:

@@ -41,6 +41,10 @@ MAXIMUM_YIELDS = 4096
 """Values of a generator, which is run to its end when it is called."""
 
 
+MAXIMUM_DOUBT = 4
+"""Undecided tests inside each other whose sides are run; each doubles the work, and recursion would never end."""
+
+
 class _EnoughYielded(Exception):
     """Stops a generator that yields for ever."""
 
@@ -263,6 +267,8 @@ class Machine(Attributes):
 
     def branches(self, frame: Frame, body: Callable[[Frame], Any], orelse: Callable[[Frame], Any]) -> Any:
         """Run both sides of a test that is not known; a side that raises is the one that does not happen."""
+        if self.uncertain >= MAXIMUM_DOUBT:
+            return None
         before = dict(frame.vars)
         self.uncertain += 1
         try:
@@ -323,6 +329,8 @@ class Machine(Attributes):
 
     def either(self, first: Callable[[], Any], second: Callable[[], Any]) -> Any:
         """`a if unknown else b`."""
+        if self.uncertain >= MAXIMUM_DOUBT:
+            return UNKNOWN
         self.uncertain += 1
         try:
             return self._pick(first(), second())
@@ -331,6 +339,8 @@ class Machine(Attributes):
 
     def unknown_loop(self, frame: Frame, bind: Callable[[], None], body: Callable[[Frame], Any]) -> Any:
         """A loop whose rounds are not known: one round, in doubt."""
+        if self.uncertain >= MAXIMUM_DOUBT:
+            return None
         self.uncertain += 1
         self.report("unknown-loop", "how often this loop runs is not known", frame.module.file, frame.line)
         try:
@@ -384,6 +394,8 @@ class Machine(Attributes):
         """Run the clauses of a comprehension from `at` on."""
         _, store, tests = clauses[at]
         doubt = isinstance(source, Unknown)
+        if doubt and self.uncertain >= MAXIMUM_DOUBT:
+            return
         self.uncertain += doubt
         try:
             for value in self.iterate(source):

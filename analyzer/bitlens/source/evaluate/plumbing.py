@@ -47,7 +47,6 @@ _INERT = (
     "transformers.utils.auto_docstring",
     "transformers.utils.logging",
     "transformers.utils.hub",
-    "transformers.utils.doc",
     "transformers.utils.output_capturing",
     "transformers.utils.peft_utils",
     "transformers.utils.kernel_config",

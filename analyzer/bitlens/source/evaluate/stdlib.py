@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import copy
 import itertools
 import math
 import operator
@@ -171,6 +172,18 @@ def _accumulated(machine: Machine, items: Any) -> Any:
         yield total
 
 
+class Deque(list):  # type: ignore[type-arg]
+    """`deque`."""
+
+    def appendleft(self, value: Any) -> None:
+        """Put a value first."""
+        self.insert(0, value)
+
+    def popleft(self) -> Any:
+        """Take the first value."""
+        return self.pop(0)
+
+
 class DefaultDict(dict):  # type: ignore[type-arg]
     """`defaultdict` whose factory belongs to the evaluated program."""
 
@@ -200,7 +213,7 @@ def _collections(machine: Machine) -> dict[str, Any]:
         return made
 
     def deque(args: list[Any], kwargs: dict[str, Any]) -> Any:
-        return list(machine.iterate(args[0])) if args else []
+        return Deque(machine.iterate(args[0]) if args else ())
 
     return {
         "OrderedDict": dict,
@@ -298,7 +311,7 @@ def _enum(machine: Machine) -> dict[str, Any]:
     }
 
 
-def _copy(machine: Machine) -> dict[str, Any]:
+def _copying(machine: Machine) -> dict[str, Any]:
     def deepcopy(args: list[Any], kwargs: dict[str, Any]) -> Any:
         if isinstance(args[0], ModuleInstance):
             return clone(machine, args[0])
@@ -328,8 +341,14 @@ def _types(machine: Machine) -> dict[str, Any]:
     simple.ns["__init__"] = Native("__init__", lambda args, kwargs: None, method=True)
     function = ClassValue("FunctionType", [], {})
     function.traits.add("function")
+    function.ns["__new__"] = Native("FunctionType", lambda args, kwargs: _function_copy(args[1:]))
     method = Native("MethodType", lambda args, kwargs: BoundMethod(args[0], args[1]))
     return {"SimpleNamespace": simple, "FunctionType": function, "LambdaType": function, "MethodType": method, "NoneType": type(None)}
+
+
+def _function_copy(args: list[Any]) -> Any:
+    """`FunctionType(f.__code__, …)`: `__code__` gives the function itself, so this is a copy of it."""
+    return copy.copy(args[0]) if args and isinstance(args[0], Function) else UNKNOWN
 
 
 def _os(machine: Machine) -> dict[str, Any]:
@@ -495,6 +514,14 @@ def _numbers(machine: Machine) -> dict[str, Any]:
     return table
 
 
+def _argsort(machine: Machine, items: Any) -> Any:
+    values = items.values if isinstance(items, Tensor) else None if isinstance(items, Unknown) else list(machine.iterate(items))
+    if not isinstance(values, list) or not all(isinstance(value, int | float) for value in values):
+        return UNKNOWN
+    order = sorted(range(len(values)), key=lambda index: values[index])
+    return Tensor((len(order),), machine.dtypes["int64"], order)
+
+
 def _numpy(machine: Machine) -> dict[str, Any]:
     torch = machine.imports.modules["torch"].vars
     shared = {name: torch[name] for name in ("linspace", "arange", "zeros", "ones", "float32", "float64", "int64")}
@@ -506,6 +533,9 @@ def _numpy(machine: Machine) -> dict[str, Any]:
         shared[name] = torch["tensor"]
     for name in ("max", "min"):
         shared[name] = machine.builtins[name]
+    shared["argsort"] = Native("argsort", lambda args, kwargs: _argsort(machine, args[0]))
+    shared["round"] = machine.builtins["round"]
+    shared["abs"] = machine.builtins["abs"]
     shared.update({"pi": math.pi, "inf": math.inf, "ndarray": ClassValue("ndarray", [], {}), "random": UNKNOWN})
     return shared
 
@@ -520,7 +550,7 @@ _MODULES: dict[str, Callable[[Machine], dict[str, Any]]] = {
     "typing_extensions": _typing,
     "dataclasses": _dataclasses,
     "enum": _enum,
-    "copy": _copy,
+    "copy": _copying,
     "types": _types,
     "os": _os,
     "os.path": _os_path,

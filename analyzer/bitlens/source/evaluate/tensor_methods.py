@@ -191,6 +191,11 @@ def _reduce(machine: Attributes, target: Tensor, args: list[Any], kwargs: dict[s
     return Tensor(tuple(shape), target.dtype)
 
 
+def _reduced(machine: Attributes, target: Tensor, args: list[Any], kwargs: dict[str, Any]) -> Any:
+    made = _reduce(machine, target, args, kwargs)
+    return Tensor(made.shape, made.dtype)
+
+
 def _split(machine: Attributes, target: Tensor, args: list[Any], kwargs: dict[str, Any]) -> Any:
     sizes, values = args[0], target.values
     if isinstance(values, list) and isinstance(sizes, int):
@@ -217,6 +222,9 @@ def _arithmetic(name: str) -> Callable[..., Any]:
 
 _METHODS: dict[str, Callable[[Any, Tensor, list[Any], dict[str, Any]], Any]] = {
     "to": _to,
+    "astype": lambda machine, target, args, kwargs: Tensor(
+        target.shape, target.dtype, _as_integers(target.values) if args and args[0] is int else target.values
+    ),
     "type": _to,
     "item": _item,
     "tolist": _tolist,
@@ -237,7 +245,7 @@ _METHODS: dict[str, Callable[[Any, Tensor, list[Any], dict[str, Any]], Any]] = {
     "repeat": _repeat,
     "flatten": _flatten,
     "sum": _reduce,
-    "mean": _reduce,
+    **dict.fromkeys("mean std var norm max min amax amin prod median all any argmax argmin logsumexp".split(), _reduced),
     "split": _split,
     "chunk": _chunk,
     "add": _arithmetic("add"),
@@ -249,6 +257,10 @@ _METHODS: dict[str, Callable[[Any, Tensor, list[Any], dict[str, Any]], Any]] = {
     "new_ones": lambda machine, target, args, kwargs: _reshape_like(args, target),
     "new_empty": lambda machine, target, args, kwargs: _reshape_like(args, target),
 }
+
+
+def _as_integers(values: Any) -> Any:
+    return [int(value) for value in values] if isinstance(values, list) else values
 
 
 def _reshape_like(args: list[Any], target: Tensor) -> Tensor:

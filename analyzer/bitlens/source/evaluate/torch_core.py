@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from bitlens.source.evaluate.namespace import Namespace
 from bitlens.source.evaluate.tensors import DTYPES, SMALL, arange, broadcast, linspace
 from bitlens.source.evaluate.torch_nn import nn_classes
+from bitlens.source.evaluate.torch_weights import parametrizations, parametrize, weight_hooks
 from bitlens.source.evaluate.values import (
     MISSING,
     UNKNOWN,
@@ -45,11 +46,11 @@ def install_torch(machine: Machine) -> None:
         extra = {"_pair": Native("_pair", _ntuple(2)), "_triple": Native("_triple", _ntuple(3)), "_single": Native("_single", _ntuple(1))}
         extra["_ntuple"] = Native("_ntuple", lambda args, kwargs: Native("parse", _ntuple(args[0])))
         nn.vars["modules"].vars[part] = _namespace(machine, f"torch.nn.modules.{part}", {**classes, **extra})
-    utils = _namespace(machine, "torch.nn.utils", _weight_tools(machine))
-    nn.vars["utils"] = utils
-    tools = _weight_tools(machine)
-    utils.vars["parametrizations"] = _namespace(machine, "torch.nn.utils.parametrizations", tools)
+    nn.vars["utils"] = utils = _namespace(machine, "torch.nn.utils", weight_hooks(machine))
+    utils.vars["parametrizations"] = _namespace(machine, "torch.nn.utils.parametrizations", parametrizations(machine))
+    utils.vars["parametrize"] = _namespace(machine, "torch.nn.utils.parametrize", parametrize(machine))
     top.vars["Tensor"] = _tensor_class("Tensor")
+    top.vars["Tensor"].ns["__new__"] = Native("Tensor", lambda args, kwargs: _legacy(machine, args[1:], kwargs))
     for name in ("FloatTensor", "LongTensor", "IntTensor", "BoolTensor", "DoubleTensor", "HalfTensor", "ByteTensor"):
         top.vars[name] = Native(name, functools.partial(_tensor, machine))
     assert modules["torch"] is top
@@ -201,6 +202,14 @@ def _tensor(machine: Machine, args: list[Any], kwargs: dict[str, Any]) -> Any:
     return Tensor(shape, _dtype(machine, kwargs, kind), data if plain and isinstance(data, list | int | float) else None)
 
 
+def _legacy(machine: Machine, args: list[Any], kwargs: dict[str, Any]) -> Any:
+    """`torch.Tensor(2, 3)`: sizes; `torch.Tensor([…])`: values."""
+    if args and all(isinstance(arg, int | Unknown) for arg in args):
+        return Tensor(tuple(args), machine.default_dtype)
+    made = _tensor(machine, args, {})
+    return Tensor(made.shape, machine.default_dtype, made.values)
+
+
 def _shape_of(data: Any) -> tuple[tuple[Any, ...] | None, Any]:
     shape: list[int] = []
     while isinstance(data, list | tuple):
@@ -258,15 +267,47 @@ def _stack(machine: Machine, args: list[Any], kwargs: dict[str, Any]) -> Any:
     return Tensor(tuple(shape), parts[0].dtype)
 
 
-def _elementwise(machine: Machine, args: list[Any], kwargs: dict[str, Any]) -> Any:
-    first = args[0] if args else None
-    if not isinstance(first, Tensor):
-        return UNKNOWN
-    shape = first.shape
-    for other in args[1:]:
-        if isinstance(other, Tensor):
-            shape = broadcast(shape, other.shape)
-    return Tensor(shape, first.dtype)
+def _elementwise(name: str) -> Factory:
+    function = {"abs": abs, "round": round}.get(name) or getattr(math, name, None)
+
+    def run(machine: Machine, args: list[Any], kwargs: dict[str, Any]) -> Any:
+        first = args[0] if args else kwargs.get("input")
+        if not isinstance(first, Tensor):
+            return UNKNOWN
+        shape = first.shape
+        for other in args[1:]:
+            if isinstance(other, Tensor):
+                shape = broadcast(shape, other.shape)
+        values = _computed(function, first.values) if len(args) == 1 else None
+        return Tensor(shape, first.dtype, values)
+
+    return run
+
+
+def _computed(function: Any, values: Any) -> Any:
+    if function is None or values is None:
+        return None
+    try:
+        return [function(value) for value in values] if isinstance(values, list) else function(values)
+    except (ArithmeticError, ValueError, TypeError):
+        return None
+
+
+def _normal(machine: Machine, args: list[Any], kwargs: dict[str, Any]) -> Tensor:
+    size = kwargs.get("size", args[2] if len(args) > 2 else None)
+    if size is None:
+        shapes = [arg.shape for arg in args if isinstance(arg, Tensor)]
+        return Tensor(shapes[0] if shapes else None, machine.default_dtype)
+    return Tensor(_sizes(machine, [size], {}), _dtype(machine, kwargs))
+
+
+def _randint(machine: Machine, args: list[Any], kwargs: dict[str, Any]) -> Tensor:
+    size = kwargs.get("size", next((arg for arg in args if isinstance(arg, list | tuple)), None))
+    return Tensor(None if size is None else _sizes(machine, [size], {}), _dtype(machine, kwargs, DTYPES["int64"]))
+
+
+def _randperm(machine: Machine, args: list[Any], kwargs: dict[str, Any]) -> Tensor:
+    return Tensor((args[0],), _dtype(machine, kwargs, DTYPES["int64"]))
 
 
 def _method_function(name: str) -> Factory:
@@ -320,25 +361,21 @@ _FACTORIES: dict[str, Factory] = {
     "outer": _outer,
     "where": _where,
     **{f"{name}_like": _like for name in ("empty", "zeros", "ones", "rand", "randn", "full")},
-    **dict.fromkeys(
-        "exp log log2 sqrt rsqrt sin cos tan tanh sigmoid abs clamp pow mul add sub div floor ceil round maximum minimum"
-        " expm1 log1p triu tril softmax relu erf reciprocal logit nan_to_num flip cumsum".split(),
-        _elementwise,
-    ),
+    **{
+        name: _elementwise(name)
+        for name in (
+            "exp log log2 sqrt rsqrt sin cos tan tanh sigmoid abs clamp pow mul add sub div floor ceil round maximum"
+            " minimum expm1 log1p triu tril softmax relu erf reciprocal logit nan_to_num flip cumsum polar"
+        ).split()
+    },
+    "normal": _normal,
+    "randint": _randint,
+    "randperm": _randperm,
     **{
         name: _method_function(name)
         for name in "reshape transpose permute unsqueeze squeeze flatten sum mean split chunk numel".split()
     },
 }
-
-
-def _weight_tools(machine: Machine) -> dict[str, Any]:
-    """`weight_norm`, `spectral_norm` and `parametrize`: the module that they are given, with its weight split."""
-
-    def weight_norm(args: list[Any], kwargs: dict[str, Any]) -> Any:
-        return args[0]
-
-    return {name: Native(name, weight_norm) for name in ("weight_norm", "spectral_norm", "orthogonal", "remove_weight_norm")}
 
 
 __all__ = ["MISSING", "install_torch", "passing"]

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from bitlens.source.evaluate.module_methods import METHODS
+from bitlens.source.evaluate.torch_composites import composite_classes
 from bitlens.source.evaluate.torch_containers import container_classes
 from bitlens.source.evaluate.torch_layers import BASES, LAZY, LOSSES, REQUIRED, ROWS, Row
 from bitlens.source.evaluate.torch_transformer import transformer_classes
@@ -47,6 +48,7 @@ def nn_classes(machine: Machine) -> dict[str, Any]:
         classes[name] = _loss_class(machine, name, module)
     classes.update(container_classes(machine, module))
     classes.update(transformer_classes(machine, classes))
+    classes.update(composite_classes(machine, classes))
     parameter = ClassValue("Parameter", [], {})
     parameter.traits.add("parameter")
     parameter.ns["__new__"] = Native("Parameter", functools.partial(_parameter, machine))
