@@ -53,7 +53,7 @@ def _errors(report: Report) -> Iterable[Problem]:
 
 
 def _static(arguments: argparse.Namespace) -> Report:
-    from bitlens.static import static_report
+    from bitlens.reading import static_report
 
     return static_report(arguments.target, arguments.model, config=arguments.config, python=arguments.python)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from bitlens.measurement import Model
 from bitlens.measuring import Options, measure
-from bitlens.static import static_report
+from bitlens.reading import static_report
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 SELECTED = {"factory.py": "small()"}
