@@ -18,7 +18,8 @@ FILE = "pyproject.toml"
 
 
 def table(folder: Path) -> tuple[str, Mapping[str, Any]]:
-    """The nearest `[tool.bitlens]` at or above a folder, and the file that holds it; empty where there is none.
+    """The nearest `[tool.bitlens]` at or above a folder, and the file that holds it; empty where there is
+    none.
 
     Raises BitlensError (`bad-settings`) for a file on the way that is not valid TOML.
     """
@@ -29,7 +30,9 @@ def table(folder: Path) -> tuple[str, Mapping[str, Any]]:
         except OSError:
             continue
         except ValueError as error:
-            raise BitlensError(Problem("bad-settings", f"this file is not valid TOML: {error}", str(file))) from error
+            raise BitlensError(
+                Problem("bad-settings", f"this file is not valid TOML: {error}", str(file))
+            ) from error
         if isinstance(tool, Mapping) and isinstance(tool.get("bitlens"), Mapping):
             return str(file), tool["bitlens"]
     return FILE, {}

@@ -1,4 +1,6 @@
-"""Each action on its before/after fixture: the edit, that it is offered once, and that the program after runs."""
+"""Each action on its before/after fixture: the edit, that it is offered once, and that the program after
+runs.
+"""
 
 from __future__ import annotations
 

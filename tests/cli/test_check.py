@@ -10,9 +10,7 @@ from bitlens.cli import main
 
 CLEAN = "import torch\nfrom torch import nn\n\nmodel = nn.Sequential(nn.Linear(8, 8))\n"
 MOVED = "import torch\nfrom quanto import quantize\n"
-LOADS = (
-    "import torch\n\n\ndef read(net):\n    state = torch.load('net.pt')\n    net.load_state_dict(state)\n"
-)
+LOADS = "import torch\n\n\ndef read(net):\n    state = torch.load('net.pt')\n    net.load_state_dict(state)\n"
 
 
 @pytest.fixture
@@ -141,7 +139,7 @@ class TestFixing:
         assert (folder / "net.py").read_text() == once
 
     def test_unsafe_fixes_are_made_only_when_asked_for(self, folder: Path) -> None:
-        text = "import torch\nfrom torch import nn\nnet = nn.Sequential(nn.Linear(8, 8))\ntorch.save(net, 'net.pt')\n"
+        text = CLEAN.replace("model", "net") + "torch.save(net, 'net.pt')\n"
         (folder / "net.py").write_text(text)
         assert check("net.py", "--fix") == 1
         assert (folder / "net.py").read_text() == text
@@ -191,7 +189,9 @@ class TestBaseline:
         monkeypatch.chdir(folder / "sub")
         assert check("../net.py", "--baseline", "../known.json") == 0
 
-    @pytest.mark.parametrize("text", ["", "[]", "{}", '{"schema": "else"}', '{"schema": "bitlens.baseline/1", "files": 3}'])
+    @pytest.mark.parametrize(
+        "text", ["", "[]", "{}", '{"schema": "else"}', '{"schema": "bitlens.baseline/1", "files": 3}']
+    )
     def test_another_file_is_refused(
         self, folder: Path, capsys: pytest.CaptureFixture[str], text: str
     ) -> None:

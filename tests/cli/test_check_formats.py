@@ -60,14 +60,20 @@ SARIF = {
         },
     },
     "$defs": {
-        "message": {"type": "object", "required": ["text"], "properties": {"text": {"type": "string", "minLength": 1}}},
+        "message": {
+            "type": "object",
+            "required": ["text"],
+            "properties": {"text": {"type": "string", "minLength": 1}},
+        },
         "rule": {
             "type": "object",
             "required": ["id"],
             "properties": {
                 "shortDescription": {"$ref": "#/$defs/message"},
                 "help": {"$ref": "#/$defs/message"},
-                "defaultConfiguration": {"properties": {"level": {"enum": ["none", "note", "warning", "error"]}}},
+                "defaultConfiguration": {
+                    "properties": {"level": {"enum": ["none", "note", "warning", "error"]}}
+                },
             },
         },
         "result": {
@@ -88,7 +94,9 @@ SARIF = {
                                 "properties": {
                                     "artifactLocation": {
                                         "required": ["uri"],
-                                        "properties": {"uri": {"type": "string", "pattern": r"^(?!/)(?![a-z]+:)[^\\ ]+$"}},
+                                        "properties": {
+                                            "uri": {"type": "string", "pattern": r"^(?!/)(?![a-z]+:)[^\\ ]+$"}
+                                        },
                                     },
                                     "region": {
                                         "required": ["startLine"],
@@ -122,7 +130,9 @@ def output(capsys: pytest.CaptureFixture[str], name: str, *paths: str) -> str:
 def test_json(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     document = json.loads(output(capsys, "json"))
     assert document["schema"] == "bitlens.check/1"
-    assert [(f["code"], f["line"], f["column"], f["end_line"], f["end_column"]) for f in document["findings"]] == [
+    assert [
+        (f["code"], f["line"], f["column"], f["end_line"], f["end_column"]) for f in document["findings"]
+    ] == [
         ("BL202", 2, 1, 2, 36),
         ("BL101", 7, 5, 10, 6),
         ("BL203", 9, 17, 9, 27),
@@ -176,8 +186,12 @@ def test_junit(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert [int(root.attrib[key]) for key in ("tests", "failures", "errors")] == [5, 3, 1]
 
 
-def test_junit_is_xml_whatever_the_source_holds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
-    (tmp_path / "net.py").write_text("from optimum.quanto import quantize\nquantize(m, 1, include='embed\\\n\x01<&>]]>')\n")
+def test_junit_is_xml_whatever_the_source_holds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
+) -> None:
+    (tmp_path / "net.py").write_text(
+        "from optimum.quanto import quantize\nquantize(m, 1, include='embed\\\n\x01<&>]]>')\n"
+    )
     monkeypatch.chdir(tmp_path)
     root = ElementTree.fromstring(output(capsys, "junit", "net.py"))
     assert len(root.findall(".//failure")) == 1
@@ -187,7 +201,8 @@ def test_github(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     lines = output(capsys, "github").splitlines()
     assert all(re.fullmatch(r"::(error|warning|notice) [^:]+::.+", line) for line in lines)
     assert lines[0].startswith(
-        "::warning title=bitlens BL202 (quanto-moved),file=some net/net.py,line=2,endLine=2,col=1,endColumn=36::"
+        "::warning title=bitlens BL202 (quanto-moved),file=some"
+        " net/net.py,line=2,endLine=2,col=1,endColumn=36::"
     )
     assert "col=" not in lines[1]  # a finding of several lines
 

@@ -1,4 +1,4 @@
-"""What really happens when the fixtures' programs run, and what `bitlens.measuring` says of the same models."""
+"""What happens when the fixtures' programs run, and what a measurement says of the same models."""
 
 from __future__ import annotations
 
@@ -24,7 +24,9 @@ from bitlens.source.program import program_of
 from bitlens.source.slice import slices
 from rules.programs import Fixture
 
-OPTIONS = Options(python=sys.executable, schemes=("float16", "quanto.qint4", "quanto.qint8", "quanto.qfloat8"))
+OPTIONS = Options(
+    python=sys.executable, schemes=("float16", "quanto.qint4", "quanto.qint8", "quanto.qfloat8")
+)
 QUIET = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "TQDM_DISABLE": "1"}
 
 

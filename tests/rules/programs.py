@@ -2,11 +2,12 @@
 
     # not-frozen: …               what it shows, then directives such as `# raises: KeyError`
     quantize(model, weights=qint8)
-    # ^^^^^^^^^^^^^^^^^^^^^^^^^^ BL101      a place, and the rule that finds it or the offer that is made there
+    # ^^^^^^^^^^^^^^^^^^^^^^^^^^ BL101      a place, and the rule or offer that belongs there
     # ==== after                  the program after the fix, or as the message says
     # ==== holds                  what is true when that has run
 
-A marker line says where on the line above it: from the first caret to the last, where `#^` begins under the `#`. A place that goes on in the next line is marked to the end of its first.
+A marker line says where on the line above it: from the first caret to the last, where `#^` begins under the
+`#`. A place that goes on in the next line is marked to the end of its first.
 """
 
 from __future__ import annotations
@@ -95,7 +96,9 @@ class Fixture:
             value = eval(self.directives["settings"], {})
             settings, wrong = resolve(("fixture", {"diagnostics": value}, True))
             assert not wrong
-        return Analysis(self.path.with_suffix(".py"), self.before if text is None else text, settings=settings)
+        return Analysis(
+            self.path.with_suffix(".py"), self.before if text is None else text, settings=settings
+        )
 
 
 def fixtures(kind: str) -> list[Fixture]:

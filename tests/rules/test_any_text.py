@@ -1,4 +1,6 @@
-"""Rules and actions on real files with random edits: nothing raises, and every edit gives text that still parses."""
+"""Rules and actions on real files with random edits: nothing raises, and every edit gives text that still
+parses.
+"""
 
 from __future__ import annotations
 
@@ -23,9 +25,40 @@ MODELING = [
     *("transformers/quantizers/quantizer_quanto.py", "torch/nn/modules/transformer.py"),
 ]
 TOKENS = [
-    *("quantize(model, weights=qint8)", "freeze(model)", "\n", "    ", "(", ")", ",", ":", ".half()", "#", "'", '"""'),
-    *("model = Net()", "import quanto\n", "torch.load(x)", "torch.save(model, y)", " if x else ", "; ", "\\\n", "é模型😀"),
-    *("torch_dtype=torch.float16", "exclude='a'", "def f(model):\n", "return model\n", "lambda: ", "*", "**kw", "\t"),
+    *(
+        "quantize(model, weights=qint8)",
+        "freeze(model)",
+        "\n",
+        "    ",
+        "(",
+        ")",
+        ",",
+        ":",
+        ".half()",
+        "#",
+        "'",
+        '"""',
+    ),
+    *(
+        "model = Net()",
+        "import quanto\n",
+        "torch.load(x)",
+        "torch.save(model, y)",
+        " if x else ",
+        "; ",
+        "\\\n",
+        "é模型😀",
+    ),
+    *(
+        "torch_dtype=torch.float16",
+        "exclude='a'",
+        "def f(model):\n",
+        "return model\n",
+        "lambda: ",
+        "*",
+        "**kw",
+        "\t",
+    ),
 ]
 
 

@@ -1,7 +1,9 @@
-"""Each rule on its before/after fixture: what it finds, what its fix writes, and that this runs and is true."""
+"""Each rule on its before/after fixture: what it finds, what its fix writes, that this runs and is true."""
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +11,7 @@ import bitlens.rules
 import pytest
 from bitlens.actions import fixed
 from bitlens.analysis import Analysis
-from bitlens.cli.findings.sarif import page
-from bitlens.rules import Finding, findings, rules
+from bitlens.rules import Finding, findings, page, rules
 from rules.outcomes import measured_models, original, run_all, with_numbers
 from rules.programs import Fixture, fixtures
 
@@ -82,7 +83,7 @@ def test_nothing_is_found_in_the_program_after(fixture: Fixture) -> None:
 
 @by_name
 def test_the_programs_run(fixture: Fixture, outcomes: dict[str, Any]) -> None:
-    """What the page says of the program before is true, the one after runs, and what the fixture says holds."""
+    """What is said of the program before is true, the one after runs, and what the fixture says holds."""
     outcome = outcomes[fixture.id]
     before = outcome["before"]
     assert (before.partition("\n")[0] if before else None) == fixture.directives.get("raises"), before
@@ -106,3 +107,10 @@ def test_the_quantized_model_is_what_the_measurement_says(fixture: Fixture, outc
             assert result.relative_error == pytest.approx(real[layer.path]["error"], rel=1e-5)
         else:
             assert layer.bytes == real[layer.path]["bytes"]
+
+
+def test_the_manual_is_made_from_the_rules() -> None:
+    """`python docs/rule_pages.py` writes it again."""
+    script = Path(__file__).parents[2] / "docs" / "rule_pages.py"
+    ran = subprocess.run([sys.executable, str(script), "--check"], capture_output=True, text=True)
+    assert (ran.returncode, ran.stdout.strip()) == (0, ""), ran.stderr

@@ -99,7 +99,9 @@ def _compatible(analysis: Analysis, rules: frozenset[str] | None, unsafe: bool) 
 
 
 def edited(analysis: Analysis, edits: Iterable[TextEdit]) -> Analysis:
-    """The analysis of the text after edits, in a notebook with each in its own cell; what was measured is left out."""
+    """The analysis of the text after edits, in a notebook with each in its own cell; what was measured is
+    left out.
+    """
     edits = sorted(edits)
     if analysis.cells is None:
         return replace(analysis, text=applied(analysis.text, edits), placed=())

@@ -1,4 +1,6 @@
-"""The layers that the lines at a place construct: their module paths, as measured or as the source alone says."""
+"""The layers that the lines at a place construct: their module paths, as measured or as the source alone
+says.
+"""
 
 from __future__ import annotations
 
@@ -44,8 +46,12 @@ def measured_paths(analysis: Analysis, line: int) -> tuple[tuple[str, ...], Plac
 
 
 def static_path(layer: LayerCall, bound: Bound) -> str | None:
-    """The path by syntax: `self.fc = nn.Linear(…)` of the very class of the model, also as an item of a Sequential."""
-    if bound.use.class_name.rpartition(".")[2] != layer.region.class_name or not isinstance(layer.atom.node, ast.Assign):
+    """The path by syntax: `self.fc = nn.Linear(…)` of the very class of the model, also as an item of a
+    Sequential.
+    """
+    if bound.use.class_name.rpartition(".")[2] != layer.region.class_name or not isinstance(
+        layer.atom.node, ast.Assign
+    ):
         return None
     target = chained(layer.atom.node.targets[0])
     owner = layer.region.scope.owner
@@ -59,8 +65,15 @@ def _inside(node: ast.expr, call: ast.Call) -> str | None:
     """`.0.1` for a call that stands in nested Sequentials; empty for the whole value."""
     if node is call:
         return ""
-    if isinstance(node, ast.Call) and getattr(node.func, "attr", getattr(node.func, "id", "")) in {"Sequential", "ModuleList"}:
-        items = node.args[0].elts if len(node.args) == 1 and isinstance(node.args[0], (ast.List, ast.Tuple)) else node.args
+    if isinstance(node, ast.Call) and getattr(node.func, "attr", getattr(node.func, "id", "")) in {
+        "Sequential",
+        "ModuleList",
+    }:
+        items = (
+            node.args[0].elts
+            if len(node.args) == 1 and isinstance(node.args[0], (ast.List, ast.Tuple))
+            else node.args
+        )
         if any(isinstance(item, ast.Starred) for item in items):
             return None
         for position, item in enumerate(items):

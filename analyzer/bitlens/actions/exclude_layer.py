@@ -1,8 +1,8 @@
 """Leave a layer out of quanto's quantization.
 
-Offered on a line that constructs a layer, in a program whose `quantize(model, …)` would convert it. Adds the layer's
-path to `exclude=`: from a measurement, or from the source where the line stands in the class of the model itself. A
-line that makes many layers gives one pattern, `layers.*.fc`, where that names no other layer.
+Offered on a line that constructs a layer, in a program whose `quantize(model, …)` would convert it. Adds the
+layer's path to `exclude=`: from a measurement, or from the source where the line stands in the class of the
+model itself. A line that makes many layers gives one pattern, `layers.*.fc`, where that names no other layer.
 """
 
 from __future__ import annotations

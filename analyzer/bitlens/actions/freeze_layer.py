@@ -1,7 +1,7 @@
 """Keep a layer out of training: `requires_grad_(False)`.
 
-Offered on a line of a module's class that constructs a layer. Appends `.requires_grad_(False)` to the expression, which
-gives the layer itself back, so it works in a list or a Sequential too.
+Offered on a line of a module's class that constructs a layer. Appends `.requires_grad_(False)` to the
+expression, which gives the layer itself back, so it works in a list or a Sequential too.
 """
 
 from __future__ import annotations
@@ -31,13 +31,21 @@ def _offer(code: Code, layer: LayerCall) -> Offer:
 
 
 def _frozen(layer: LayerCall) -> bool:
-    """Whether the expression goes on with `requires_grad_`, or a statement of the method says it of the layer."""
+    """Whether the expression goes on with `requires_grad_`, or a statement of the method says it of the
+    layer.
+    """
     for outer in layer.atom.effects.calls:
-        if isinstance(outer.func, ast.Attribute) and outer.func.attr == "requires_grad_" and outer.func.value is layer.call:
+        if (
+            isinstance(outer.func, ast.Attribute)
+            and outer.func.attr == "requires_grad_"
+            and outer.func.value is layer.call
+        ):
             return True
     targets = {chained(target) for target in getattr(layer.atom.node, "targets", [])} - {None}
     return any(
-        isinstance(call.func, ast.Attribute) and call.func.attr == "requires_grad_" and chained(call.func.value) in targets
+        isinstance(call.func, ast.Attribute)
+        and call.func.attr == "requires_grad_"
+        and chained(call.func.value) in targets
         for atom in layer.region.atoms
         for call in atom.effects.calls
     )

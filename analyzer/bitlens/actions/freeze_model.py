@@ -1,7 +1,7 @@
 """Convert the weights of a quantized model for good: quanto's `freeze(model)`.
 
-Offered on a call of quanto's `quantize` that nothing in the scope freezes. Inserts `freeze(model)` before the model is
-saved or measured, else right behind the call, and imports it.
+Offered on a call of quanto's `quantize` that nothing in the scope freezes. Inserts `freeze(model)` before the
+model is saved or measured, else right behind the call, and imports it.
 """
 
 from __future__ import annotations
@@ -20,9 +20,13 @@ def _offers(_: Analysis, code: Code, span: Span) -> Iterator[Offer]:
     for region in code.regions if "quantize" in code.text else ():
         done = acts(code, region)
         for position, act in enumerate(done):
-            if act.kind == "quantize" and act.detail == "quanto" and code.span(act.call, act.atom).touches(span):
-                if not any(later.kind == "freeze" and covers(later.model, act.model) for later in done[position:]):
-                    yield _offer(code, region, act, too_early(act, done))
+            ours = act.kind == "quantize" and act.detail == "quanto"
+            if ours and code.span(act.call, act.atom).touches(span) and not _frozen(act, done[position:]):
+                yield _offer(code, region, act, too_early(act, done))
+
+
+def _frozen(act: Act, later: list[Act]) -> bool:
+    return any(other.kind == "freeze" and covers(other.model, act.model) for other in later)
 
 
 def _offer(code: Code, region: Region, act: Act, event: Act | None) -> Offer:

@@ -1,9 +1,9 @@
 """Load or build a model in bfloat16 or float16.
 
-Offered on a statement that gives a model to a variable. `from_pretrained` of transformers gets `dtype=` (its old name
-`torch_dtype` is renamed), that of diffusers gets `torch_dtype=`; any other expression gets `.to(torch.bfloat16)`. Not
-offered where the expression or a later statement of the scope gives the model that dtype already, nor for a model that
-is quantized.
+Offered on a statement that gives a model to a variable. `from_pretrained` of transformers gets `dtype=` (its
+old name `torch_dtype` is renamed), that of diffusers gets `torch_dtype=`; any other expression gets
+`.to(torch.bfloat16)`. Not offered where the expression or a later statement of the scope gives the model that
+dtype already, nor for a model that is quantized.
 """
 
 from __future__ import annotations
@@ -36,7 +36,9 @@ def _offers(_: Analysis, code: Code, span: Span) -> Iterator[Offer]:
 def _offer(code: Code, bound: Bound, dtype: str) -> Offer:
     loader = _loader(code, bound)
     if loader is None:
-        return rewrite(f"dtype.{dtype}", f"Make `{bound.variable}` {dtype}", lambda: _cast(code, bound, dtype))
+        return rewrite(
+            f"dtype.{dtype}", f"Make `{bound.variable}` {dtype}", lambda: _cast(code, bound, dtype)
+        )
     title = f"Load `{bound.variable}` in {dtype}"
     return rewrite(f"dtype.{dtype}", title, lambda: _loaded(code, bound, loader, dtype))
 
@@ -51,7 +53,9 @@ def _chain(node: ast.expr) -> Iterator[ast.Call]:
 def _loader(code: Code, bound: Bound) -> ast.Call | None:
     for call in _chain(bound.value):
         dotted = code.meaning(call.func)
-        if dotted.rpartition(".")[2] in LOADERS - {"from_quantized"} or dotted.endswith("transformers.pipeline"):
+        if dotted.rpartition(".")[2] in LOADERS - {"from_quantized"} or dotted.endswith(
+            "transformers.pipeline"
+        ):
             return call
     return None
 
@@ -62,7 +66,9 @@ def _dtype(code: Code, bound: Bound) -> str | None:
         if act.kind == "cast" and act.model == bound.variable and act.atom.index > bound.atom.index:
             return act.detail
     for call in _chain(bound.value):
-        found = cast_to(code, call) or dtype_named(code, argument(call, "dtype") or argument(call, "torch_dtype"))
+        found = cast_to(code, call) or dtype_named(
+            code, argument(call, "dtype") or argument(call, "torch_dtype")
+        )
         if found is not None:
             return found
     return None

@@ -1,8 +1,9 @@
 """Quantize one layer of a model with quanto.
 
-Offered on a line that constructs a `Linear` or `Conv2d`, once for int8 and int4, in a program that builds the model and
-does not quantize it. Inserts `quantize(model, weights=…, include="<path>")` and `freeze(model)` as the action for the
-whole model does. The layer stays part of the model: quanto leaves a bare layer without weights.
+Offered on a line that constructs a `Linear` or `Conv2d`, once for int8 and int4, in a program that builds the
+model and does not quantize it. Inserts `quantize(model, weights=…, include="<path>")` and `freeze(model)` as
+the action for the whole model does. The layer stays part of the model: quanto leaves a bare layer without
+weights.
 """
 
 from __future__ import annotations

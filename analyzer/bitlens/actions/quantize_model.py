@@ -1,8 +1,8 @@
 """Quantize a model with quanto.
 
-Offered on a statement that gives a model to a variable, once for each of qint8, qint4 and qfloat8, unless the scope
-quantizes the model already. Inserts `quantize(model, weights=…)` and `freeze(model)` where the model is complete
-(after `load_state_dict`, `to`, `eval` and the like) and not yet used, and imports what they need.
+Offered on a statement that gives a model to a variable, once for each of qint8, qint4 and qfloat8, unless the
+scope quantizes the model already. Inserts `quantize(model, weights=…)` and `freeze(model)` where the model is
+complete (after `load_state_dict`, `to`, `eval` and the like) and not yet used, and imports what they need.
 """
 
 from __future__ import annotations
@@ -22,7 +22,13 @@ from bitlens.source.torch_names import WITH_PARAMETERS
 
 FORMATS = {"qint8": "int8", "qint4": "int4", "qfloat8": "float8"}
 _KINDS = {"constructor", "pretrained", "library", "file", "factory", "method", "copy"}
-_COMPOSED = {"Transformer", "TransformerEncoder", "TransformerDecoder", "TransformerEncoderLayer", "TransformerDecoderLayer"}
+_COMPOSED = {
+    "Transformer",
+    "TransformerEncoder",
+    "TransformerDecoder",
+    "TransformerEncoderLayer",
+    "TransformerDecoderLayer",
+}
 
 
 def _offers(_: Analysis, code: Code, span: Span) -> Iterator[Offer]:
@@ -38,7 +44,7 @@ def _offer(code: Code, bound: Bound, name: str, title: str) -> Offer:
 
 
 def is_whole_model(code: Code, bound: Bound) -> bool:
-    """Whether the variable holds a model that quanto can convert: no bare layer, no part of a module's class."""
+    """Whether the variable holds what quanto can convert: no bare layer, no part of a module's class."""
     if bound.use.kind not in _KINDS or bound.use.suffix not in ("", ".model"):
         return False
     name = bound.use.class_name.removeprefix("torch.nn.")
@@ -49,7 +55,9 @@ def is_whole_model(code: Code, bound: Bound) -> bool:
 
 
 def is_quantized(code: Code, bound: Bound) -> bool:
-    """Whether the model is loaded quantized, or the scope quantizes it before it gives the variable another one."""
+    """Whether the model is loaded quantized, or the scope quantizes it before it gives the variable another
+    one.
+    """
     if argument_deep(bound, "quantization_config"):
         return True
     model = reached(bound)

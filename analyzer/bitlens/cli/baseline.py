@@ -51,7 +51,9 @@ def _read(file: Path) -> Counter[tuple[str, str]]:
         document = json.loads(file.read_text(encoding="utf-8"))
         if document["schema"] != _SCHEMA:
             raise ValueError(f"its schema is {document['schema']!r}")
-        entries = {(name, kind): int(n) for name, kinds in document["files"].items() for kind, n in kinds.items()}
+        entries = {
+            (name, kind): int(n) for name, kinds in document["files"].items() for kind, n in kinds.items()
+        }
     except OSError as error:
         message = f"cannot read the baseline ({error.strerror}); write one with --write-baseline"
         raise BitlensError(Problem("bad-baseline", message, str(file))) from error

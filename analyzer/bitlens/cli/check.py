@@ -57,7 +57,9 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _deliver(state: _Run) -> int:
     if not state.arguments.diff:
-        problems = tuple(replace(p, file=shown_path(Path(p.file)) if p.file else None) for p in state.problems)
+        problems = tuple(
+            replace(p, file=shown_path(Path(p.file)) if p.file else None) for p in state.problems
+        )
         checked = Checked(tuple(state.found), problems, tuple(state.files), state.fixed)
         write(render(state.arguments.format)(checked), state.arguments.output)
     for problem in state.problems:

@@ -1,4 +1,6 @@
-"""What `bitlens check --measure` adds: the models of a program, built and measured, also as they are unquantized."""
+"""What `bitlens check --measure` adds: the models of a program, built and measured, also as they are
+unquantized.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files as they are on disk, changed where their program changed: encoding, line ends, magics and cells stay."""
+"""Files on disk, changed where their program changed: encoding, line ends, magics and cells stay."""
 
 from __future__ import annotations
 
@@ -41,7 +41,9 @@ def save(path: Path, text: str) -> None:
 def difference(name: str, old: str, new: str) -> str:
     """A unified diff of two texts of a file; nothing where they are the same."""
     lines = difflib.unified_diff(_lines(old), _lines(new), f"a/{name}", f"b/{name}")
-    return "".join(line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in lines)
+    return "".join(
+        line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in lines
+    )
 
 
 def _read(path: Path) -> tuple[str, str]:
@@ -59,7 +61,9 @@ def _lines(text: str) -> list[str]:
 
 
 def _merged(raw: str, old: str, new: str) -> str:
-    """`raw` (which reads as `old`) with the lines that differ in `new`; new lines end as most of the others do."""
+    """`raw` (which reads as `old`) with the lines that differ in `new`; new lines end as most of the others
+    do.
+    """
     raw_lines = re.findall(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+", raw)
     old_lines, new_lines = _lines(old), _lines(new)
     ends = Counter(re.findall(r"\r\n|\r|\n", raw))
@@ -69,7 +73,9 @@ def _merged(raw: str, old: str, new: str) -> str:
         if tag == "equal":
             result += raw_lines[i1:i2]
         else:
-            result += [line.removesuffix("\n") + (end if line.endswith("\n") else "") for line in new_lines[j1:j2]]
+            result += [
+                line.removesuffix("\n") + (end if line.endswith("\n") else "") for line in new_lines[j1:j2]
+            ]
     return "".join(result)
 
 

@@ -1,1 +1,3 @@
-"""What rules and actions share: reading a program by scopes and calls, and edits that look like their surroundings."""
+"""What rules and actions share: reading a program by scopes and calls, and edits that look like their
+surroundings.
+"""

@@ -15,7 +15,12 @@ from bitlens.source.slicing.scopes import Atom
 ActKind = Literal["quantize", "freeze", "calibrate", "cast", "save", "measure", "run", "bind"]
 QUANTO = ("optimum.quanto", "quanto")
 """The library's name now, and the one that it had."""
-_SAVING = {"torch.save", "safetensors.torch.save_file", "safetensors.torch.save_model", "accelerate.save_model"}
+_SAVING = {
+    "torch.save",
+    "safetensors.torch.save_file",
+    "safetensors.torch.save_model",
+    "accelerate.save_model",
+}
 _SAVING_METHODS = frozenset(["state_dict", "save_pretrained", "push_to_hub", "save_checkpoint"])
 _MEASURING = re.compile(r"size|memory|footprint|latency|benchmark|throughput|bytes", re.IGNORECASE)
 _RUNNING = frozenset(["forward", "generate", "encode", "predict"])
@@ -85,7 +90,9 @@ def _act(code: Code, region: Region, atom: Atom, call: ast.Call) -> Iterator[Act
     library = library_of(dotted) if dotted else None
     if library is not None and last in _QUANTIZING.get(library, ()) and first:
         yield Act("quantize", first, call, atom, library)
-        yield from (Act("quantize", target, call, atom, library) for target in _targets(atom, call) if target != first)
+        yield from (
+            Act("quantize", target, call, atom, library) for target in _targets(atom, call) if target != first
+        )
         return
     if dotted in _SAVING and first:
         yield Act("save", first, call, atom)
@@ -118,7 +125,9 @@ def _method_act(code: Code, atom: Atom, call: ast.Call) -> Iterator[Act]:
         return
     if func.attr in _SAVING_METHODS:
         yield Act("save", owner, call, atom)
-    elif func.attr == "get_memory_footprint" or (func.attr == "parameters" and "element_size" in atom.effects.attributes):
+    elif func.attr == "get_memory_footprint" or (
+        func.attr == "parameters" and "element_size" in atom.effects.attributes
+    ):
         yield Act("measure", owner, call, atom)
     elif func.attr in _RUNNING:
         yield Act("run", owner, call, atom)
@@ -152,7 +161,7 @@ def dtype_named(code: Code, node: ast.expr | None) -> str | None:
 
 
 def _model_of(node: ast.expr | None) -> str | None:
-    """The chain of a model in an argument: `model`, `model.state_dict()`, or the value of a dict of either."""
+    """The chain of a model in an argument: `model`, `model.state_dict()`, or a value of a dict."""
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
         return chained(node.func.value) if node.func.attr in {"state_dict", "parameters"} else None
     if isinstance(node, ast.Dict):

@@ -19,7 +19,9 @@ def changed(code: Code, call: ast.Call, atom: Atom, *changes: Change) -> tuple[T
     """The edit that makes of a call of the program what `changes` make of it, one after the other."""
     start, end = code.start(call, atom), code.end(call, atom)
     source = code.text[start:end]
-    tree = cst.ensure_type(cst.parse_expression(f"({source}\n)"), cst.Call)  # a call may span lines in brackets
+    tree = cst.ensure_type(
+        cst.parse_expression(f"({source}\n)"), cst.Call
+    )  # a call may span lines in brackets
     tree = tree.with_changes(lpar=tree.lpar[1:], rpar=tree.rpar[:-1])
     for change in changes:
         tree = change(tree)
@@ -41,7 +43,9 @@ def set_keyword(name: str, value: str) -> Change:
 
 def set_position(position: int, value: str) -> Change:
     """Put another value for a positional argument that is there."""
-    return lambda call: _with(call, position, call.args[position].with_changes(value=cst.parse_expression(value)))
+    return lambda call: _with(
+        call, position, call.args[position].with_changes(value=cst.parse_expression(value))
+    )
 
 
 def rename_keyword(old: str, new: str) -> Change:
@@ -90,14 +94,18 @@ def _appended(call: cst.Call, new: cst.Arg) -> cst.Call:
     before = cst.Comma(whitespace_after=_separator(call, tail))
     last = last.with_changes(comma=before, whitespace_after_arg=cst.SimpleWhitespace(""))
     closing = _without_comment(tail)
-    new = new.with_changes(comma=cst.Comma(whitespace_after=closing)) if trailing else new.with_changes(
-        whitespace_after_arg=closing
+    new = (
+        new.with_changes(comma=cst.Comma(whitespace_after=closing))
+        if trailing
+        else new.with_changes(whitespace_after_arg=closing)
     )
     return call.with_changes(args=[*call.args[:-1], last, new])
 
 
 def _separator(call: cst.Call, tail: cst.BaseParenthesizableWhitespace) -> cst.BaseParenthesizableWhitespace:
-    """What stands between two arguments of this call; a comment in `tail` stays behind the argument it is about."""
+    """What stands between two arguments of this call; a comment in `tail` stays behind the argument it is
+    about.
+    """
     commas = [item.comma.whitespace_after for item in call.args[:-1] if isinstance(item.comma, cst.Comma)]
     if commas:
         like = commas[-1]

@@ -1,4 +1,4 @@
-"""A program as rules and actions read it: its scopes, their statements in order, and where each node stands."""
+"""A program as rules and actions read it: scopes, their statements in order, and where each node stands."""
 
 from __future__ import annotations
 
@@ -114,12 +114,16 @@ class Code:
             yield region
             yield from self._inner(region)
 
-    def _region(self, node: Function, offset: int, outer: Region, name: str, class_name: str | None) -> Region:
+    def _region(
+        self, node: Function, offset: int, outer: Region, name: str, class_name: str | None
+    ) -> Region:
         arguments = parameters(node.args)
         owner = arguments[0] if class_name is not None and arguments else None
         known = {key: value for key, value in outer.variables.items() if key not in arguments}
         variables = self.models.variables(node.body, known)
-        return Region(scope_of([(n, offset) for n in node.body], node, owner), name, class_name, outer, variables)
+        return Region(
+            scope_of([(n, offset) for n in node.body], node, owner), name, class_name, outer, variables
+        )
 
     @cached_property
     def bound(self) -> tuple[Bound, ...]:
@@ -147,7 +151,9 @@ class Code:
         """The offset of a place as `ast` names it: line from 1, column in UTF-8 bytes."""
         start = self._starts[min(line, len(self._starts)) - 1]
         piece = self.text[start : start + column]
-        return start + (len(piece) if piece.isascii() else len(piece.encode()[:column].decode(errors="ignore")))
+        return start + (
+            len(piece) if piece.isascii() else len(piece.encode()[:column].decode(errors="ignore"))
+        )
 
     def start(self, node: ast.expr | ast.stmt | ast.alias | ast.keyword, atom: Atom) -> int:
         """The offset at which a node of a statement begins."""

@@ -43,7 +43,9 @@ class Quantization:
         return given is None or _literal(given) is not None
 
     def is_about(self, placed: Placed) -> bool:
-        """Whether the measured model is the one that this call quantizes; its name where its line is not known."""
+        """Whether the measured model is the one that this call quantizes; its name where its line is not
+        known.
+        """
         model = placed.numbers.model
         line = placed.here.get(model.line) if model.line is not None else None
         if self.bound is None or line is None:
@@ -121,5 +123,3 @@ def patterns(paths: Sequence[str], everything: Iterable[str]) -> list[str]:
 def quote_of(text: str) -> str:
     """The quote that a program uses more."""
     return "'" if text.count("'") > text.count('"') else '"'
-
-

@@ -32,8 +32,8 @@ def spelled(
 ) -> Spelling | None:
     """How to write the `wanted` functions of a library at a statement. None where every way is taken.
 
-    `modules` are the names of the library, the one to import first. Tried in order: names that are imported, a
-    module that is imported, one more name in an import that is there, and a new import.
+    `modules` are the names of the library, the one to import first. Tried in order: names that are
+    imported, a module that is imported, one more name in an import that is there, and a new import.
     """
     wanted = sorted(set(wanted))
     visible = list(_visible(code, region, atom))
@@ -65,7 +65,7 @@ def torch_name(code: Code, region: Region, atom: Atom, name: str) -> Spelling:
 
 
 def _visible(code: Code, region: Region, atom: Atom) -> Iterator[_Import]:
-    """The import statements whose names exist at a statement: earlier ones of its scope, all of outer scopes."""
+    """The imports whose names exist at a statement: earlier ones of its scope, all of outer scopes."""
     for scope in region.chain():
         for other in scope.atoms:
             if isinstance(other.node, (ast.Import, ast.ImportFrom)) and (
@@ -101,7 +101,8 @@ def _module(visible: Iterable[_Import], modules: Sequence[str]) -> str | None:
 def _taken(code: Code, region: Region, name: str) -> bool:
     """Whether a name means something else where it would be used."""
     return any(
-        name in scope.parameters or any(name in atom.effects.binds for atom in scope.atoms) for scope in region.chain()
+        name in scope.parameters or any(name in atom.effects.binds for atom in scope.atoms)
+        for scope in region.chain()
     )
 
 
@@ -142,7 +143,11 @@ def _with_name(
     if at < len(aliases):
         return [*aliases[:at], cst.ImportAlias(cst.Name(name), comma=between), *aliases[at:]]
     last = aliases[-1]
-    return [*aliases[:-1], last.with_changes(comma=between), cst.ImportAlias(cst.Name(name), comma=last.comma)]
+    return [
+        *aliases[:-1],
+        last.with_changes(comma=between),
+        cst.ImportAlias(cst.Name(name), comma=last.comma),
+    ]
 
 
 def _between(
@@ -218,12 +223,16 @@ def _key(node: ast.stmt) -> tuple[bool, str]:
 
 
 def _position(imports: list[Atom], line: str) -> Atom | None:
-    """The import after which a new one belongs if the group is sorted, else the last; None before the first."""
+    """The import after which a new one belongs, the last if they are not sorted; None before the first."""
     keys = [_key(atom.node) for atom in imports]
     if keys != sorted(keys):
         return imports[-1]
     new = _key(ast.parse(line).body[0])
-    before = [atom for atom, key in zip(imports, keys, strict=True) if key <= new or _root(atom.node) == "__future__"]
+    before = [
+        atom
+        for atom, key in zip(imports, keys, strict=True)
+        if key <= new or _root(atom.node) == "__future__"
+    ]
     return before[-1] if before else None
 
 
@@ -231,7 +240,11 @@ def _first_code(code: Code, top: list[Atom], first: int) -> int:
     """Where the first statement's line begins, after a docstring."""
     for atom in top:
         node = atom.node
-        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
+        if (
+            isinstance(node, ast.Expr)
+            and isinstance(node.value, ast.Constant)
+            and isinstance(node.value.value, str)
+        ):
             continue
         line = min([node.lineno, *(d.lineno for d in getattr(node, "decorator_list", []))]) + atom.offset
         return code.line_start(line)

@@ -11,7 +11,9 @@ Kind = Literal["quickfix", "refactor.rewrite", "source.fixAll"]
 
 @dataclass(frozen=True, slots=True, order=True)
 class Span:
-    """A part of a program. Lines count from 1; columns from 0, in characters (code points); the end is exclusive."""
+    """A part of a program. Lines count from 1; columns from 0, in characters (code points); the end is
+    exclusive.
+    """
 
     line: int
     column: int
@@ -27,7 +29,9 @@ class Span:
 
 @dataclass(frozen=True, slots=True, order=True)
 class TextEdit:
-    """Put `new_text` for the characters from offset `start` up to `end` of a program's text (line ends `\\n`)."""
+    """Put `new_text` for the characters from offset `start` up to `end` of a program's text (line ends
+    `\\n`).
+    """
 
     start: int
     end: int
@@ -36,7 +40,9 @@ class TextEdit:
 
 @dataclass(frozen=True, eq=False)
 class Offer:
-    """A change that the user may choose. It was quick to find that it applies; the edit is made when asked for."""
+    """A change that the user may choose. It was quick to find that it applies; the edit is made when asked
+    for.
+    """
 
     id: str
     """Stable name, e.g. `quantize.qint8` or the code of the rule that it fixes."""

@@ -11,10 +11,58 @@ from bitlens.source.slicing.effects import root_variable
 from bitlens.source.slicing.scopes import Atom, is_main_guard
 
 _HARMLESS = frozenset(
-    ["print", "len", "str", "repr", "type", "isinstance", "id", "sum", "any", "all", "next", "list", "dict", "min", "max", "getattr", "hasattr", "format", "display", "dir", "vars", "map", "filter", "sorted", "zip", "enumerate", "iter"]
+    [
+        "print",
+        "len",
+        "str",
+        "repr",
+        "type",
+        "isinstance",
+        "id",
+        "sum",
+        "any",
+        "all",
+        "next",
+        "list",
+        "dict",
+        "min",
+        "max",
+        "getattr",
+        "hasattr",
+        "format",
+        "display",
+        "dir",
+        "vars",
+        "map",
+        "filter",
+        "sorted",
+        "zip",
+        "enumerate",
+        "iter",
+    ]
 )
 _READING = frozenset(
-    ["parameters", "named_parameters", "buffers", "named_buffers", "modules", "named_modules", "children", "named_children", "state_dict", "num_parameters", "get_memory_footprint", "get_submodule", "get_parameter", "extra_repr", "items", "keys", "values", "numel", "element_size"]
+    [
+        "parameters",
+        "named_parameters",
+        "buffers",
+        "named_buffers",
+        "modules",
+        "named_modules",
+        "children",
+        "named_children",
+        "state_dict",
+        "num_parameters",
+        "get_memory_footprint",
+        "get_submodule",
+        "get_parameter",
+        "extra_repr",
+        "items",
+        "keys",
+        "values",
+        "numel",
+        "element_size",
+    ]
 )
 _COMPLETING = re.compile(
     r"^_?(load|set|init|reset|resize|tie|to|half|float|double|bfloat16|cuda|cpu|mps|eval|train|apply|requires_grad"
@@ -48,12 +96,16 @@ def before(code: Code, atom: Atom, *lines: str) -> TextEdit:
 
 
 def removed(code: Code, region: Region, atom: Atom) -> TextEdit:
-    """A simple statement and its line go; where it shares a line or is all of a block, `pass` takes its place."""
+    """A simple statement and its line go; where it shares a line or is all of a block, `pass` takes its
+    place.
+    """
     start, end = code.start(atom.node, atom), code.end(atom.node, atom)
     line, line_end = code.line_start(atom.line), _line_end(code, end)
     if code.text[line:start].strip() or code.text[end:line_end].strip() or _is_only(atom, region):
         return TextEdit(start, end, "pass")
-    last = code.program.cell(atom.line) is not None and _ends_cell(code, code.text.count("\n", 0, line_end) + 1)
+    last = code.program.cell(atom.line) is not None and _ends_cell(
+        code, code.text.count("\n", 0, line_end) + 1
+    )
     return TextEdit(line, line_end if last else min(line_end + 1, len(code.text)), "")
 
 
@@ -128,14 +180,18 @@ def _kind(code: Code, region: Region, atom: Atom, model: str) -> str:
     """What a statement does with a model: `completes` it, `use`s it, or nothing that matters."""
     if not _mentions(region, atom, model):
         return "use" if _binds(atom, model) else ""
-    if isinstance(atom.node, (ast.Return, ast.Raise, ast.Global, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+    if isinstance(
+        atom.node, (ast.Return, ast.Raise, ast.Global, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+    ):
         return "use"
     calls = [_call_kind(code, region, call, model) for call in atom.effects.calls]
     if "use" in calls:
         return "use"
     if _root(region, model) in atom.effects.stores or "completes" in calls:
         return "completes"
-    if isinstance(atom.node, ast.Assign) and any(_is(region, part, model) for part in _values(atom.node.value)):
+    if isinstance(atom.node, ast.Assign) and any(
+        _is(region, part, model) for part in _values(atom.node.value)
+    ):
         return "use"  # another name for the model, or a place in a container
     return ""
 

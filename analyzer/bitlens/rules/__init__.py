@@ -6,7 +6,9 @@ A rule needs no registration: a new file with a `RULE` and a docstring is found 
 from __future__ import annotations
 
 import importlib
+import inspect
 import pkgutil
+import sys
 from dataclasses import dataclass
 from functools import cache
 
@@ -17,7 +19,7 @@ from bitlens.rules._rule import Rule
 from bitlens.rules._suppressed import Suppressed
 from bitlens.settings import Severity
 
-__all__ = ["Finding", "Offer", "Rule", "Span", "TextEdit", "findings", "rules"]
+__all__ = ["Finding", "Offer", "Rule", "Span", "TextEdit", "findings", "page", "rules"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,6 +47,11 @@ def rules() -> tuple[Rule, ...]:
     names = (module.name for module in pkgutil.iter_modules(__path__) if not module.name.startswith("_"))
     found = (importlib.import_module(f"{__name__}.{name}").RULE for name in names)
     return tuple(sorted(found, key=lambda rule: rule.code))
+
+
+def page(rule: Rule) -> str:
+    """The manual page of a rule in Markdown, without a heading of its own: the docstring of its file."""
+    return inspect.getdoc(sys.modules[rule.find.__module__]) or ""
 
 
 def findings(analysis: Analysis) -> tuple[Finding, ...]:

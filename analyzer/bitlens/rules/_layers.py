@@ -13,7 +13,9 @@ from bitlens.measurement import Layer
 
 @dataclass(frozen=True, eq=False)
 class LayerLine:
-    """Layers that one line constructs; those that no line of this file constructs stand at their model's line."""
+    """Layers that one line constructs; those that no line of this file constructs stand at their model's
+    line.
+    """
 
     span: Span
     layers: tuple[Layer, ...]

@@ -1,13 +1,13 @@
 """A cast to half precision beside integer-quantized weights, which raises.
 
 ## What it does
-Finds `.half()`, `.bfloat16()` or `.to(torch.float16)` (or `bfloat16`) of a model that quanto has frozen, or before
-torch.ao's dynamic quantization of the same model.
+Finds `.half()`, `.bfloat16()` or `.to(torch.float16)` (or `bfloat16`) of a model that quanto has frozen, or
+before torch.ao's dynamic quantization of the same model.
 
 ## Why is this bad?
-Both raise an error. The weights of a frozen quanto layer cannot change their dtype ("The dtype of a weights Tensor
-cannot be changed"). torch.ao's int8 layers compute with float32 inputs only, so the forward pass of a model that was cast
-first ends in "expected scalar type Float but found Half".
+Both raise an error. The weights of a frozen quanto layer cannot change their dtype ("The dtype of a weights
+Tensor cannot be changed"). torch.ao's int8 layers compute with float32 inputs only, so the forward pass of a
+model that was cast first ends in "expected scalar type Float but found Half".
 
 ## Example
 ```python
@@ -24,7 +24,8 @@ freeze(model)
 ```
 
 ## Fix
-Removes the cast where it is a statement of its own. Safe where the program would raise on that line: after `freeze`.
+Removes the cast where it is a statement of its own. Safe where the program would raise on that line: after
+`freeze`.
 """
 
 from __future__ import annotations
@@ -71,7 +72,9 @@ def _is_frozen(act: Act, earlier: list[Act]) -> bool:
         if exclusive(other.atom.blocks, act.atom.blocks):
             continue
         if other.kind == "freeze" and covers(act.model, other.model):
-            return any(o.kind == "quantize" and o.detail == "quanto" and o.model == other.model for o in earlier)
+            return any(
+                o.kind == "quantize" and o.detail == "quanto" and o.model == other.model for o in earlier
+            )
         if other.kind == "bind" and other.model == act.model:
             return False
     return False
@@ -79,18 +82,30 @@ def _is_frozen(act: Act, earlier: list[Act]) -> bool:
 
 def _before(code: Code, region: Region, act: Act, later: Act) -> Found:
     message = (
-        f"torch.ao's int8 layers (line {later.atom.line}) compute with float32 only: after this cast to {act.detail} the"
+        f"torch.ao's int8 layers (line {later.atom.line}) compute with float32 only: after this cast to"
+        f" {act.detail} the"
         " model's forward pass raises an error."
     )
-    return Found(code.span(act.call, act.atom), message, f"{region.name}:{act.model}", _removal(code, region, act, False))
+    return Found(
+        code.span(act.call, act.atom),
+        message,
+        f"{region.name}:{act.model}",
+        _removal(code, region, act, False),
+    )
 
 
 def _after(code: Code, region: Region, act: Act) -> Found:
     message = (
-        f"The weights of `{act.model}` are quantized and frozen; casting them to {act.detail} raises an error. Cast before"
+        f"The weights of `{act.model}` are quantized and frozen; casting them to {act.detail} raises an"
+        f" error. Cast before"
         " quantize()."
     )
-    return Found(code.span(act.call, act.atom), message, f"{region.name}:{act.model}", _removal(code, region, act, True))
+    return Found(
+        code.span(act.call, act.atom),
+        message,
+        f"{region.name}:{act.model}",
+        _removal(code, region, act, True),
+    )
 
 
 def _removal(code: Code, region: Region, act: Act, safe: bool) -> Offer | None:

@@ -1,8 +1,8 @@
 """The default dtype is set and never reset.
 
 ## What it does
-Finds `torch.set_default_dtype(…)` with a dtype other than float32 that nothing of the
-same function or file sets back.
+Finds `torch.set_default_dtype(…)` with a dtype other than float32 that nothing of the same function or file
+sets back.
 
 ## Why is this bad?
 It changes every tensor and layer that the whole process makes from then on: a model built later, a mask, a
@@ -22,7 +22,8 @@ torch.set_default_dtype(torch.float32)
 ```
 
 ## Fix
-Sets it back to float32 after the last model that the same block builds. Unsafe: what follows may count on the dtype.
+Sets it back to float32 after the last model that the same block builds. Unsafe: what follows may count on the
+dtype.
 """
 
 from __future__ import annotations
@@ -56,7 +57,8 @@ def _sets(code: Code, call: ast.Call) -> bool:
 
 def _found(code: Code, region: Region, atom: Atom, call: ast.Call, dtype: str) -> Found:
     message = (
-        f"The default dtype is {dtype} from here to the end of the process, for every tensor and layer of every library."
+        f"The default dtype is {dtype} from here to the end of the process, for every tensor and layer of"
+        f" every library."
         " Set it back after the model is built."
     )
     return Found(code.span(call, atom), message, f"{region.name}:{dtype}", _repair(code, region, atom, call))

@@ -1,10 +1,12 @@
 """Weights that float16 cannot hold.
 
 ## What it does
-Finds layers whose measured weights become infinite in float16, in a program that casts to float16. Needs a measurement.
+Finds layers whose measured weights become infinite in float16, in a program that casts to float16. Needs a
+measurement.
 
 ## Why is this bad?
-float16 ends at 65504. A weight beyond it becomes `inf`, and every answer that it reaches becomes `inf` or `nan`.
+float16 ends at 65504. A weight beyond it becomes `inf`, and every answer that it reaches becomes `inf` or
+`nan`.
 
 ## Example
 ```python
@@ -17,7 +19,8 @@ model = Net().bfloat16()
 ```
 
 ## Fix
-None: bfloat16 has float32's range and fewer digits, and which of them the model can do without is yours to decide.
+None: bfloat16 has float32's range and fewer digits, and which of them the model can do without is yours to
+decide.
 """
 
 from __future__ import annotations

@@ -1,9 +1,10 @@
 """A float16 model whose operations have no float16.
 
 ## What it does
-Finds a model that is cast to float16 (`.half()`, `.to(torch.float16)`, `dtype=torch.float16`) and whose class, in the
-same file, calls functions of torch that do not take float16: those of `torch.linalg` on any device, and on the CPU a
-few more, such as `torch.fft`, `torch.quantile`, `torch.cdist` and `AdaptiveAvgPool3d`.
+Finds a model that is cast to float16 (`.half()`, `.to(torch.float16)`, `dtype=torch.float16`) and whose
+class, in the same file, calls functions of torch that do not take float16: those of `torch.linalg` on any
+device, and on the CPU a few more, such as `torch.fft`, `torch.quantile`, `torch.cdist` and
+`AdaptiveAvgPool3d`.
 
 ## Why is this bad?
 The forward pass raises an error: `"linalg_svd_cpu" not implemented for 'Half'`, or `Unsupported dtype Half`.
@@ -23,8 +24,8 @@ model = Whitened().half()
 ```
 
 ## Fix
-None: which part computes in float32 is yours to decide. A call that is given `.float()` or `.to(torch.float32)` of its
-input is taken to be converted.
+None: which part computes in float32 is yours to decide. A call that is given `.float()` or
+`.to(torch.float32)` of its input is taken to be converted.
 """
 
 from __future__ import annotations
@@ -41,18 +42,48 @@ from bitlens.source.slicing.scopes import Atom
 
 EVERYWHERE = frozenset(
     [
-        *("torch.linalg.inv", "torch.linalg.svd", "torch.linalg.svdvals", "torch.linalg.eigh", "torch.linalg.eig"),
+        *(
+            "torch.linalg.inv",
+            "torch.linalg.svd",
+            "torch.linalg.svdvals",
+            "torch.linalg.eigh",
+            "torch.linalg.eig",
+        ),
         *("torch.linalg.eigvals", "torch.linalg.eigvalsh", "torch.linalg.qr", "torch.linalg.cholesky"),
-        *("torch.linalg.solve", "torch.linalg.lstsq", "torch.linalg.det", "torch.linalg.slogdet", "torch.linalg.pinv"),
-        *("torch.linalg.matrix_rank", "torch.linalg.solve_triangular", "torch.inverse", "torch.svd", "torch.det"),
+        *(
+            "torch.linalg.solve",
+            "torch.linalg.lstsq",
+            "torch.linalg.det",
+            "torch.linalg.slogdet",
+            "torch.linalg.pinv",
+        ),
+        *(
+            "torch.linalg.matrix_rank",
+            "torch.linalg.solve_triangular",
+            "torch.inverse",
+            "torch.svd",
+            "torch.det",
+        ),
         *("torch.logdet", "torch.pinverse", "torch.quantile", "torch.nanquantile"),
     ]
 )
 """Functions of torch that take no float16 on a CPU or on CUDA."""
 ON_CPU = frozenset(
     [
-        *("torch.fft.fft", "torch.fft.rfft", "torch.fft.fft2", "torch.fft.rfft2", "torch.fft.fftn", "torch.stft"),
-        *("torch.cdist", "torch.nn.functional.pdist", "torch.nn.functional.rrelu", "torch.nn.AdaptiveAvgPool3d"),
+        *(
+            "torch.fft.fft",
+            "torch.fft.rfft",
+            "torch.fft.fft2",
+            "torch.fft.rfft2",
+            "torch.fft.fftn",
+            "torch.stft",
+        ),
+        *(
+            "torch.cdist",
+            "torch.nn.functional.pdist",
+            "torch.nn.functional.rrelu",
+            "torch.nn.AdaptiveAvgPool3d",
+        ),
         *("torch.nn.functional.ctc_loss", "torch.nn.functional.multi_margin_loss"),
     ]
 )
@@ -89,7 +120,8 @@ def _lacking(code: Code, bound: Bound, cast: Atom, lacking: frozenset[str]) -> I
         if name in lacking and not _converts(code, call):
             where = "on any device" if name in EVERYWHERE else "on a CPU"
             message = (
-                f"{name} takes no float16 {where}, and `{bound.variable}` is float16 (line {cast.line}): the forward pass"
+                f"{name} takes no float16 {where}, and `{bound.variable}` is float16 (line {cast.line}):"
+                f" the forward pass"
                 " raises an error. Compute this in float32."
             )
             yield Found(code.span(call, atom), message, f"{region.name}:{name}")

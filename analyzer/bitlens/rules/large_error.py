@@ -1,13 +1,14 @@
 """A layer that the program's quantization changes more than it should.
 
 ## What it does
-Finds layers whose measured weight error under the format that the program quantizes to (quanto's qint8 or qint4) is
-over a threshold: `diagnostics.int8-error` (0.02) and `diagnostics.int4-error` (0.15). Needs a measurement, of the model
-as it is before it is quantized.
+Finds layers whose measured weight error under the format that the program quantizes to (quanto's qint8 or
+qint4) is over a threshold: `diagnostics.int8-error` (0.02) and `diagnostics.int4-error` (0.15). Needs a
+measurement, of the model as it is before it is quantized.
 
 ## Why is this bad?
-The error is ‖W−Ŵ‖/‖W‖ over the layer's weights. Layers far above the others usually hold outliers, and leaving these few
-in float costs little memory. It is the error of the weights, not of the model's answers: try both.
+The error is ‖W−Ŵ‖/‖W‖ over the layer's weights. Layers far above the others usually hold outliers, and
+leaving these few in float costs little memory. It is the error of the weights, not of the model's answers:
+try both.
 
 ## Example
 ```python
@@ -57,7 +58,9 @@ def _error(layer: Layer, call: Quantization) -> float:
     if result is None or result.relative_error is None or not result.converted:
         return 0.0
     include = argument(call.call, "include")
-    if matches(argument(call.call, "exclude"), layer.path) or (include is not None and not matches(include, layer.path)):
+    if matches(argument(call.call, "exclude"), layer.path) or (
+        include is not None and not matches(include, layer.path)
+    ):
         return 0.0
     return result.relative_error
 

@@ -4,8 +4,8 @@
 Finds calls of `torch.load` that do not say whether they read weights only.
 
 ## Why is this bad?
-Before torch 2.6 the default ran whatever code the file holds; since then it refuses to. Saying `weights_only=True` is
-safe on every version, and says what the file is.
+Before torch 2.6 the default ran whatever code the file holds; since then it refuses to. Saying
+`weights_only=True` is safe on every version, and says what the file is.
 
 ## Example
 ```python
@@ -18,8 +18,8 @@ state = torch.load("model.pt", weights_only=True)
 ```
 
 ## Fix
-Adds `weights_only=True`. Safe where the value goes to `load_state_dict`; unsafe elsewhere, since a file that holds more
-than tensors is refused. No fix where the value is used as a whole model.
+Adds `weights_only=True`. Safe where the value goes to `load_state_dict`; unsafe elsewhere, since a file that
+holds more than tensors is refused. No fix where the value is used as a whole model.
 """
 
 from __future__ import annotations
@@ -37,9 +37,14 @@ from bitlens.source.slicing.scopes import Atom
 
 def _find(_: Analysis, code: Code) -> Iterator[Found]:
     for region, atom, call in code.calls():
-        if code.meaning(call.func) == "torch.load" and argument(call, "weights_only", 3) is None:
-            if argument(call, "pickle_module", 2) is None and all(k.arg for k in call.keywords):
-                yield _found(code, region, atom, call)
+        if code.meaning(call.func) == "torch.load" and not _says(call):
+            yield _found(code, region, atom, call)
+
+
+def _says(call: ast.Call) -> bool:
+    """Whether the call is given `weights_only`, a pickle module of its own, or keywords that are not seen."""
+    unseen = any(keyword.arg is None for keyword in call.keywords)
+    return unseen or any(argument(call, name) is not None for name in ("weights_only", "pickle_module"))
 
 
 def _found(code: Code, region: Region, atom: Atom, call: ast.Call) -> Found:
@@ -69,7 +74,8 @@ def _is_state(region: Region, atom: Atom, call: ast.Call) -> bool:
     for other in region.atoms[atom.index :]:
         for use in other.effects.calls:
             if isinstance(use.func, ast.Attribute) and use.func.attr == "load_state_dict" and use.args:
-                if use.args[0] is call or (target and chained(use.args[0]) == target):
+                given = use.args[0]
+                if given is call or (target and chained(given) == target):
                     return True
     return False
 

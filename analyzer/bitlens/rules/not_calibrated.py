@@ -1,13 +1,13 @@
 """Quantized activations that are never calibrated, or frozen before they are.
 
 ## What it does
-Finds a call of quanto's `quantize(model, activations=…)` that is followed by `freeze(model)` with no
-`with Calibration():` between them.
+Finds a call of quanto's `quantize(model, activations=…)` that is followed by `freeze(model)` with no `with
+Calibration():` between them.
 
 ## Why is this bad?
-Until a calibration has seen data, the scale of every activation is 1, so activations are rounded to whole numbers and
-cut at the format's range. What runs or is saved between `freeze` and the calibration is wrong; without any calibration,
-everything is.
+Until a calibration has seen data, the scale of every activation is 1, so activations are rounded to whole
+numbers and cut at the format's range. What runs or is saved between `freeze` and the calibration is wrong;
+without any calibration, everything is.
 
 ## Example
 ```python
@@ -26,8 +26,8 @@ freeze(model)
 ```
 
 ## Fix
-Moves `freeze(model)` behind the calibration that follows it in the same block. Unsafe: what stands between the two sees
-other weights. Where nothing calibrates there is no fix, since only you know the samples.
+Moves `freeze(model)` behind the calibration that follows it in the same block. Unsafe: what stands between
+the two sees other weights. Where nothing calibrates there is no fix, since only you know the samples.
 """
 
 from __future__ import annotations
@@ -72,7 +72,9 @@ def _frozen_early(code: Code, region: Region, act: Act, later: list[Act]) -> Ite
 
 def _calibrates_elsewhere(code: Code, region: Region) -> bool:
     """Whether another function might do it before this one freezes."""
-    return any(a.kind == "calibrate" for other in code.regions if other is not region for a in acts(code, other))
+    return any(
+        a.kind == "calibrate" for other in code.regions if other is not region for a in acts(code, other)
+    )
 
 
 def _found(code: Code, region: Region, frozen: Act, calibration: Act | None) -> Found:
@@ -80,12 +82,14 @@ def _found(code: Code, region: Region, frozen: Act, calibration: Act | None) -> 
     subject = f"{region.name}:{frozen.model}"
     if calibration is None:
         message = (
-            f"The activations of `{frozen.model}` are quantized and never calibrated, so their scales stay 1. Run samples"
+            f"The activations of `{frozen.model}` are quantized and never calibrated, so their scales stay"
+            f" 1. Run samples"
             " through it in `with Calibration():` before `freeze`."
         )
         return Found(span, message, subject)
     message = (
-        f"`{frozen.model}` is frozen before the calibration on line {calibration.atom.line}; until then every activation"
+        f"`{frozen.model}` is frozen before the calibration on line {calibration.atom.line}; until then"
+        f" every activation"
         " has a scale of 1. Calibrate first."
     )
     return Found(span, message, subject, _move(code, region, frozen, calibration.atom))

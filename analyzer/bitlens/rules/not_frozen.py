@@ -1,12 +1,12 @@
 """Quantized, but saved or measured before `freeze()`.
 
 ## What it does
-Finds a call of quanto's `quantize(model, weights=…)` after which the model is saved or its size is measured before
-`freeze(model)`.
+Finds a call of quanto's `quantize(model, weights=…)` after which the model is saved or its size is measured
+before `freeze(model)`.
 
 ## Why is this bad?
-`quantize()` only marks the layers: their weights stay float until `freeze()` converts them. A file that is written or
-a size that is read before then is that of the float model.
+`quantize()` only marks the layers: their weights stay float until `freeze()` converts them. A file that is
+written or a size that is read before then is that of the float model.
 
 ## Example
 ```python
@@ -22,8 +22,9 @@ torch.save(model.state_dict(), "model.pt")
 ```
 
 ## Fix
-Adds `freeze(model)`, and its import if there is none: right before the model is saved or measured where that stands
-in the same block, so that calibration and training come first. Unsafe: what is saved changes, as is meant.
+Adds `freeze(model)`, and its import if there is none: right before the model is saved or measured where that
+stands in the same block, so that calibration and training come first. Unsafe: what is saved changes, as is
+meant.
 """
 
 from __future__ import annotations
@@ -46,7 +47,11 @@ def _find(_: Analysis, code: Code) -> Iterator[Found]:
     for region in code.regions:
         done = acts(code, region)
         for act in done:
-            if act.kind == "quantize" and act.detail == "quanto" and argument(act.call, "weights", 1) is not None:
+            if (
+                act.kind == "quantize"
+                and act.detail == "quanto"
+                and argument(act.call, "weights", 1) is not None
+            ):
                 event = too_early(act, done)
                 if event is not None:
                     yield _found(code, region, act, event)
@@ -67,7 +72,8 @@ def too_early(quantized: Act, done: list[Act]) -> Act | None:
 
 def _found(code: Code, region: Region, act: Act, event: Act) -> Found:
     message = (
-        f"`{act.model}` is {_DONE[event.kind]} on line {event.atom.line} before `freeze({act.model})`: its weights are "
+        f"`{act.model}` is {_DONE[event.kind]} on line {event.atom.line} before `freeze({act.model})`: its"
+        f" weights are "
         "still float there."
     )
     title = f"Freeze `{act.model}` before it is {_DONE[event.kind]}"
@@ -81,7 +87,9 @@ def frozen(code: Code, region: Region, act: Act, event: Act | None) -> tuple[Tex
     if spelling is None:
         return ()
     line = f"{spelling.names['freeze']}({act.model})"
-    same_block = [] if event is None else [a for a in region.siblings(act.atom) if event.atom in region.subtree(a)]
+    same_block = (
+        [] if event is None else [a for a in region.siblings(act.atom) if event.atom in region.subtree(a)]
+    )
     if same_block:
         return (*spelling.edits, placing.before(code, same_block[0], line))
     return (*spelling.edits, placing.after(code, act.atom, line))

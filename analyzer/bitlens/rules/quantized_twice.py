@@ -1,13 +1,14 @@
 """A model that is quantized already is quantized again.
 
 ## What it does
-Finds a second `quantize()` of the same model, and a `quantize()` of a model that `from_pretrained` has quantized
-already (`quantization_config=`). Calls that share the model's layers by `include=` or `exclude=` are left alone.
+Finds a second `quantize()` of the same model, and a `quantize()` of a model that `from_pretrained` has
+quantized already (`quantization_config=`). Calls that share the model's layers by `include=` or `exclude=`
+are left alone.
 
 ## Why is this bad?
-The second call does not do what it says. quanto replaces the setting of layers that are not frozen yet, and leaves
-frozen ones as they are although they then name the new format; torch.ao skips layers that it has converted; a library
-that finds another's layers quantizes nothing.
+The second call does not do what it says. quanto replaces the setting of layers that are not frozen yet, and
+leaves frozen ones as they are although they then name the new format; torch.ao skips layers that it has
+converted; a library that finds another's layers quantizes nothing.
 
 ## Example
 ```python
@@ -23,7 +24,8 @@ freeze(model)
 ```
 
 ## Fix
-Removes the second call where it is a statement of its own. Unsafe: the format that you want may be the second one.
+Removes the second call where it is a statement of its own. Unsafe: the format that you want may be the second
+one.
 """
 
 from __future__ import annotations
@@ -57,7 +59,11 @@ def _partial(act: Act) -> bool:
 def _first(act: Act, earlier: list[Act]) -> Act | None:
     """What quantized the model before, unless the variable has got another model since."""
     for other in reversed(earlier):
-        if other.model != act.model or other.call is act.call or exclusive(other.atom.blocks, act.atom.blocks):
+        if (
+            other.model != act.model
+            or other.call is act.call
+            or exclusive(other.atom.blocks, act.atom.blocks)
+        ):
             continue
         if other.kind == "quantize":
             return None if _partial(other) or _copies(other, act) else other
@@ -69,9 +75,11 @@ def _first(act: Act, earlier: list[Act]) -> Act | None:
 
 def _copies(first: Act, second: Act) -> bool:
     """`a = quantize_dynamic(model); b = quantize_dynamic(model)`: neither call changes the model."""
-    return first.detail == "torch.ao" and isinstance(first.atom.node, ast.Assign) and first.model not in {
-        ast.unparse(target) for target in first.atom.node.targets
-    }
+    return (
+        first.detail == "torch.ao"
+        and isinstance(first.atom.node, ast.Assign)
+        and first.model not in {ast.unparse(target) for target in first.atom.node.targets}
+    )
 
 
 def _is_none(node: ast.expr) -> bool:
@@ -80,8 +88,12 @@ def _is_none(node: ast.expr) -> bool:
 
 def _found(code: Code, region: Region, act: Act, first: Act) -> Found:
     how = "quantized" if first.kind == "quantize" else "loaded quantized"
-    message = f"`{act.model}` is {how} on line {first.atom.line} already; quantizing it again does not convert it."
-    return Found(code.span(act.call, act.atom), message, f"{region.name}:{act.model}", _removal(code, region, act))
+    message = (
+        f"`{act.model}` is {how} on line {first.atom.line} already; quantizing it again does not convert it."
+    )
+    return Found(
+        code.span(act.call, act.atom), message, f"{region.name}:{act.model}", _removal(code, region, act)
+    )
 
 
 def _removal(code: Code, region: Region, act: Act) -> Offer | None:

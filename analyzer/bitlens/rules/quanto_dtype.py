@@ -4,8 +4,8 @@
 Finds torch dtypes, and the strings that name them, as `weights=` or `activations=` of quanto's `quantize`.
 
 ## Why is this bad?
-Since quanto 0.1 a format is a `qtype` of the library (`qint2`, `qint4`, `qint8`, `qfloat8`); a torch dtype raises
-`KeyError: torch.int8`.
+Since quanto 0.1 a format is a `qtype` of the library (`qint2`, `qint4`, `qint8`, `qfloat8`); a torch dtype
+raises `KeyError: torch.int8`.
 
 ## Example
 ```python
@@ -63,7 +63,8 @@ def _format(code: Code, given: ast.expr | None) -> str | None:
 
 
 def _found(code: Code, region: Region, atom: Atom, given: ast.expr, name: str, wanted: str) -> Found:
-    message = f"quanto takes its own formats: `{name}={code.source(given, atom)}` raises a KeyError; use `{wanted}`."
+    said = f"{name}={code.source(given, atom)}"
+    message = f"quanto takes its own formats: `{said}` raises a KeyError; use `{wanted}`."
 
     def make() -> tuple[TextEdit, ...]:
         spelling = spelled(code, region, atom, QUANTO, [wanted])

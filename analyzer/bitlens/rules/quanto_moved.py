@@ -4,8 +4,8 @@
 Finds imports of the package `quanto`.
 
 ## Why is this bad?
-The library moved to the package `optimum-quanto`, imported as `optimum.quanto`; the old one is no longer maintained and
-does not know today's torch and transformers.
+The library moved to the package `optimum-quanto`, imported as `optimum.quanto`; the old one is no longer
+maintained and does not know today's torch and transformers.
 
 ## Example
 ```python
@@ -18,9 +18,9 @@ from optimum.quanto import freeze, quantize
 ```
 
 ## Fix
-Rewrites the import. Safe where every imported name is there in optimum.quanto 0.2; no fix is offered for names that are
-gone, such as `safe_save` (now `safetensors.torch.save_file` of the state dict and `quantization_map`). The arguments
-that changed with the package are the rule BL203's.
+Rewrites the import. Safe where every imported name is there in optimum.quanto 0.2; no fix is offered for
+names that are gone, such as `safe_save` (now `safetensors.torch.save_file` of the state dict and
+`quantization_map`). The arguments that changed with the package are the rule BL203's.
 """
 
 from __future__ import annotations
@@ -38,8 +38,26 @@ from bitlens.source.slicing.scopes import Atom
 KEPT = frozenset(
     [
         *("AbsmaxOptimizer", "AffineOptimizer", "Calibration", "HqqOptimizer", "MaxOptimizer", "Optimizer"),
-        *("QConv2d", "QLayerNorm", "QLinear", "QModuleMixin", "QTensor", "SymmetricOptimizer", "absmax_scale"),
-        *("freeze", "qfloat8", "qfloat8_e4m3fn", "qfloat8_e5m2", "qint2", "qint4", "qint8", "qtype", "qtypes"),
+        *(
+            "QConv2d",
+            "QLayerNorm",
+            "QLinear",
+            "QModuleMixin",
+            "QTensor",
+            "SymmetricOptimizer",
+            "absmax_scale",
+        ),
+        *(
+            "freeze",
+            "qfloat8",
+            "qfloat8_e4m3fn",
+            "qfloat8_e5m2",
+            "qint2",
+            "qint4",
+            "qint8",
+            "qtype",
+            "qtypes",
+        ),
         *("quantization_map", "quantize", "quantize_activation", "quantize_weight", "requantize"),
     ]
 )

@@ -4,8 +4,8 @@
 Finds models whose parameters and buffers take more than `diagnostics.budget` of `[tool.bitlens]`.
 
 ## Why is this bad?
-Activations, caches, gradients and the optimizer come on top: a model that is itself larger than the memory cannot even
-be loaded.
+Activations, caches, gradients and the optimizer come on top: a model that is itself larger than the memory
+cannot even be loaded.
 
 ## Example
 ```toml
@@ -44,7 +44,9 @@ def _find(analysis: Analysis, code: Code) -> Iterator[Found]:
 
 
 def _said(numbers: Numbers, size: int, budget: int) -> str:
-    fitting = [id for id, result in numbers.model.schemes.items() if result.bytes + result.buffer_bytes <= budget]
+    fitting = [
+        id for id, result in numbers.model.schemes.items() if result.bytes + result.buffer_bytes <= budget
+    ]
     way_out = f"It would fit as {', '.join(fitting)}." if fitting else "No measured format makes it fit."
     return f"`{numbers.model.name}` takes {size:,} bytes, over the budget of {budget:,}. {way_out}"
 

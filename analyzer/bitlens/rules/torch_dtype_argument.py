@@ -4,8 +4,8 @@
 Finds the argument `torch_dtype` in calls of transformers' loaders and pipelines.
 
 ## Why is this bad?
-transformers has renamed the argument. The old name still works and logs that it is deprecated; where both are given,
-`dtype` wins and the other is ignored. diffusers keeps `torch_dtype`, so its calls are left alone.
+transformers has renamed the argument. The old name still works and logs that it is deprecated; where both are
+given, `dtype` wins and the other is ignored. diffusers keeps `torch_dtype`, so its calls are left alone.
 
 ## Example
 ```python
@@ -18,8 +18,8 @@ model = AutoModel.from_pretrained(name, dtype=torch.bfloat16)
 ```
 
 ## Fix
-Renames the argument, or removes it where `dtype=` is given too. Safe with a transformers that knows `dtype=` (4.56 and
-newer).
+Renames the argument, or removes it where `dtype=` is given too. Safe with a transformers that knows `dtype=`
+(4.56 and newer).
 """
 
 from __future__ import annotations

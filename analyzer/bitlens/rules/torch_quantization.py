@@ -4,12 +4,12 @@
 Finds imports and uses of `torch.quantization`.
 
 ## Why is this bad?
-The module is a shell that is kept for old programs: everything in it lives in `torch.ao.quantization`, which warns on
-use that it is deprecated and will be removed. What replaces it:
+The module is a shell that is kept for old programs: everything in it lives in `torch.ao.quantization`, which
+warns on use that it is deprecated and will be removed. What replaces it:
 
 | you have | use |
 |---|---|
-| `quantize_dynamic` | `torchao.quantization.quantize_(model, Int8DynamicActivationInt8WeightConfig())`, or `optimum.quanto.quantize(model, weights=qint8)` |
+| `quantize_dynamic` | torchao's `quantize_` with an int8 configuration, or quanto's `quantize` |
 | `prepare`, calibration, `convert` | the PT2E flow of torchao: `prepare_pt2e`, `convert_pt2e` |
 | `prepare_qat` | `prepare_qat_pt2e`, or torchao's `QATConfig` |
 
@@ -78,7 +78,7 @@ def _plain(code: Code, region: Region, atom: Atom, node: ast.Import) -> Iterator
 
 
 def _uses(code: Code, region: Region, atom: Atom) -> Iterator[Found]:
-    """`torch.quantization.…` spelled out; only what the statement itself holds, its blocks come on their own."""
+    """`torch.quantization.…` spelled out, in the statement itself: its blocks come on their own."""
     seen: set[int] = set()
     for call in atom.effects.calls:
         for node in ast.walk(call):
@@ -96,7 +96,8 @@ def _found(code: Code, region: Region, atom: Atom, start: int, end: int) -> Foun
 
 def _told(code: Code, region: Region, start: int, end: int, edit: TextEdit | None) -> Found:
     message = (
-        "`torch.quantization` has moved to `torch.ao.quantization`, which is deprecated; torchao's `quantize_` or"
+        "`torch.quantization` has moved to `torch.ao.quantization`, which is deprecated; torchao's"
+        " `quantize_` or"
         " optimum-quanto replace it."
     )
     return Found(code.span_of(start, end), message, f"{region.name}:torch.quantization", _repair(edit))

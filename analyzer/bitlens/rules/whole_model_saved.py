@@ -4,9 +4,9 @@
 Finds `torch.save(model, …)` where `model` is a module and not its state dict.
 
 ## Why is this bad?
-The file is a pickle of the class by name: it opens only where the same source files lie at the same place, and opening
-it runs code, so `torch.load` refuses it since torch 2.6 unless `weights_only=False`. A state dict, or better a
-safetensors file, holds the weights alone.
+The file is a pickle of the class by name: it opens only where the same source files lie at the same place,
+and opening it runs code, so `torch.load` refuses it since torch 2.6 unless `weights_only=False`. A state
+dict, or better a safetensors file, holds the weights alone.
 
 ## Example
 ```python
@@ -45,7 +45,8 @@ def _find(_: Analysis, code: Code) -> Iterator[Found]:
 
 def _found(code: Code, region: Region, atom: Atom, given: ast.expr, name: str) -> Found:
     message = (
-        f"`torch.save({name}, …)` pickles the class with the weights: the file runs code when it is read and needs your"
+        f"`torch.save({name}, …)` pickles the class with the weights: the file runs code when it is read"
+        f" and needs your"
         " source. Save the state dict."
     )
     end = code.end(given, atom)

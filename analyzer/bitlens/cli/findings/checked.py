@@ -16,7 +16,7 @@ from bitlens.rules import Finding
 
 @dataclass(frozen=True, eq=False)
 class Located:
-    """A finding and where a person finds it. Lines and columns count from 1; in a notebook, within the cell."""
+    """A finding and its place. Lines and columns count from 1, in a notebook within the cell."""
 
     finding: Finding
     file: str
@@ -88,5 +88,3 @@ def _located(analysis: Analysis, finding: Finding, file: str, fingerprint: str) 
         span.end_column + 1,
         fingerprint,
     )
-
-

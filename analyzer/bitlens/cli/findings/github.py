@@ -12,14 +12,20 @@ def render(checked: Checked) -> str:
     lines = [_line(item) for item in checked.findings]
     for problem in checked.problems:
         place = ",".join(
-            f"{key}={_property(str(value))}" for key, value in (("file", problem.file), ("line", problem.line)) if value
+            f"{key}={_property(str(value))}"
+            for key, value in (("file", problem.file), ("line", problem.line))
+            if value
         )
         lines.append(f"::error {place}::{_message(problem.message)}")
     return "".join(f"{line}\n" for line in lines)
 
 
 def _line(item: Located) -> str:
-    values = {"title": f"bitlens {item.finding.code} ({item.finding.name})", "file": item.file, "line": item.line}
+    values = {
+        "title": f"bitlens {item.finding.code} ({item.finding.name})",
+        "file": item.file,
+        "line": item.line,
+    }
     values["endLine"] = item.end_line
     if item.line == item.end_line:  # columns are refused where the lines differ
         values |= {"col": item.column, "endColumn": item.end_column}

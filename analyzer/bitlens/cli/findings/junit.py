@@ -19,7 +19,14 @@ def render(checked: Checked) -> str:
         broken = [problem for problem in checked.problems if problem.file == file]
         count = len(found) + len(broken) or 1
         suite = _element(
-            root, "testsuite", name=file, tests=count, failures=len(found), errors=len(broken), skipped=0, time=0
+            root,
+            "testsuite",
+            name=file,
+            tests=count,
+            failures=len(found),
+            errors=len(broken),
+            skipped=0,
+            time=0,
         )
         for item in found:
             _add_failure(suite, item)

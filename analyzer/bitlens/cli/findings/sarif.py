@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-from inspect import getdoc
-from sys import modules
 from typing import Any
 from urllib.parse import quote
 
 import bitlens
 from bitlens.cli.findings.checked import Checked, Located
 from bitlens.problems import Problem
-from bitlens.rules import Rule, rules
+from bitlens.rules import Rule, page, rules
 
 _LEVELS = {"error": "error", "warning": "warning", "information": "note", "hint": "note"}
 
@@ -20,7 +18,11 @@ def render(checked: Checked) -> str:
     """One run of the tool `bitlens`."""
     run = {
         "tool": {
-            "driver": {"name": "bitlens", "version": bitlens.__version__, "rules": [_rule(rule) for rule in rules()]}
+            "driver": {
+                "name": "bitlens",
+                "version": bitlens.__version__,
+                "rules": [_rule(rule) for rule in rules()],
+            }
         },
         "columnKind": "unicodeCodePoints",
         "originalUriBaseIds": {"ROOT": {"description": {"text": "The folder in which bitlens ran."}}},
@@ -39,11 +41,6 @@ def render(checked: Checked) -> str:
         "runs": [run],
     }
     return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
-
-
-def page(rule: Rule) -> str:
-    """The manual page of a rule."""
-    return getdoc(modules[rule.find.__module__]) or ""
 
 
 def _rule(rule: Rule) -> dict[str, Any]:

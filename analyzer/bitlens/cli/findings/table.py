@@ -22,7 +22,9 @@ def _line(item: Located) -> str:
 
 def _summary(checked: Checked) -> list[str]:
     counts = Counter(item.finding.severity for item in checked.findings)
-    said = [f"{counts[s]} {s}{'s' if counts[s] > 1 and s != 'information' else ''}" for s in _ORDER if counts[s]]
+    said = [
+        f"{counts[s]} {s}{'s' if counts[s] > 1 and s != 'information' else ''}" for s in _ORDER if counts[s]
+    ]
     files = f"{len(checked.files)} file{'' if len(checked.files) == 1 else 's'}"
     fixed = f", {checked.fixed} fixed" if checked.fixed else ""
     return [f"{', '.join(said) or 'nothing found'} in {files}{fixed}"]
