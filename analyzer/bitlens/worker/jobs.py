@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import select
 import signal
 import sys
@@ -96,6 +97,8 @@ class _Loop:
         """Run `job` here; 0, or TOO_LARGE (and nothing sent) where it should be tried on meta."""
         try:
             limits.apply(job.memory_limit, job.allow_network)
+            if job.kind == "environment":
+                self._send(_without_torch())
             from bitlens.worker import kinds  # imports torch, which the limits and the fork must precede
 
             if not kinds.run(job, self._send):
@@ -104,6 +107,12 @@ class _Loop:
             self._send({"event": "problem", **describe(error, job.file).as_event()})
         self._send({"event": "done"})
         return 0
+
+
+def _without_torch() -> Event:
+    """What is known of an interpreter before torch is imported, which may fail."""
+    known = {"python": platform.python_version(), "executable": sys.executable}
+    return {"event": "environment", **known, "torch": None, "device": None, "device_name": None}
 
 
 def _warm_up() -> None:
