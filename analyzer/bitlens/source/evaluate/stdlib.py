@@ -15,6 +15,7 @@ from bitlens.source.evaluate.dataclass_fields import FIELD, NO_DEFAULT, field, m
 from bitlens.source.evaluate.module_methods import copied
 from bitlens.source.evaluate.namespace import Namespace
 from bitlens.source.evaluate.patterns import regular_expressions
+from bitlens.source.evaluate.signatures import signature_tools
 from bitlens.source.evaluate.torch_core import passing
 from bitlens.source.evaluate.torch_transformer import clone
 from bitlens.source.evaluate.values import (
@@ -498,6 +499,7 @@ def _warnings(machine: Machine) -> dict[str, Any]:
 
 def _inspect(machine: Machine) -> dict[str, Any]:
     return {
+        **signature_tools(machine),
         "isclass": Native("isclass", lambda args, kwargs: isinstance(args[0], ClassValue | type)),
         "isfunction": Native("isfunction", lambda args, kwargs: isinstance(args[0], Function)),
         "ismodule": Native("ismodule", lambda args, kwargs: isinstance(args[0], Namespace)),
