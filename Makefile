@@ -56,6 +56,7 @@ $(VENV)/.demo: $(VENV)/.venv pyproject.toml $(LOCK) tests/requirements-models.tx
 	$(PIP) -c $(LOCK) --no-build-isolation --editable .
 	touch $@
 
-$(VENV)/.test: $(VENV)/.demo tests/requirements.txt
+$(VENV)/.test: $(VENV)/.demo tests/requirements.txt tests/requirements-libraries.txt
 	$(PIP) -r tests/requirements.txt
+	$(PIP) --no-deps -r tests/requirements-libraries.txt
 	touch $@

@@ -1,4 +1,4 @@
-"""How fast formats are measured: against the libraries' own quantize, dequantize and compare, and a plain read.
+"""How fast formats are measured, against the libraries' own quantize, dequantize, compare, and a plain read.
 
     python benchmarks/schemes_speed.py [--threads 1]
 
@@ -15,12 +15,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
+from bitlens import schemes
+from bitlens.worker.passes import Streamer
 from rich.console import Console
 from rich.table import Table
 from safetensors.torch import load_file
-
-from bitlens import schemes
-from bitlens.worker.passes import Streamer
 
 TOGETHER = (
     "quanto.qint8",

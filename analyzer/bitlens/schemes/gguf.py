@@ -54,7 +54,7 @@ class Q8(_Gguf):
         torch = chunk.torch
         scale = chunk.absmax() / 127
         scaled: Tensor = torch.mul(chunk.weight, _inverse(scale), out=chunk.buffer())
-        whole = torch.trunc(scaled, out=chunk.buffer(use="whole"))
+        whole: Tensor = torch.trunc(scaled, out=chunk.buffer(use="whole"))
         # Twice the fraction is exact and truncates to -1, 0 or 1.
         whole.add_(scaled.sub_(whole).mul_(2).trunc_())
         return whole.mul_(_half(torch, scale))
@@ -66,7 +66,8 @@ class Symmetric(_Gguf):
 
     def round_trip(self, chunk: Chunk) -> Tensor:
         middle = 2 ** (self.bits - 1)
-        scale = _signed_absmax(chunk) / -middle
+        greatest = signed_absmax(chunk.torch, chunk.weight, chunk.low(), chunk.high())
+        scale = greatest / -middle
         codes: Tensor = chunk.torch.mul(chunk.weight, _inverse(scale), out=chunk.buffer())
         codes.add_(middle + 0.5).trunc_().clamp_(0, 2 * middle - 1)
         return codes.sub_(middle).mul_(_half(chunk.torch, scale))
@@ -106,13 +107,12 @@ def _half(torch: Any, values: Tensor) -> Tensor:
     return values.to(torch.float16).to(values.dtype)
 
 
-def _signed_absmax(chunk: Chunk) -> Tensor:
-    """The value of greatest magnitude of each block; the first one, where it occurs with both signs."""
-    low, high = chunk.low(), chunk.high()
-    signed: Tensor = chunk.torch.where(-low > high, low, high)
+def signed_absmax(torch: Any, blocks: Tensor, low: Tensor, high: Tensor) -> Tensor:
+    """The value of greatest magnitude of each block (n, 1); the first where it has both signs."""
+    signed: Tensor = torch.where(-low > high, low, high)
     both = ((low == -high) & (high > 0)).view(-1).nonzero().view(-1)
     if len(both):
-        rows = chunk.weight[both]
+        rows = blocks[both]
         first = (rows.abs() == high[both]).int().argmax(1, keepdim=True)
         signed[both] = rows.gather(1, first)
     return signed
