@@ -23,6 +23,8 @@ from typing import IO, Any
 from bitlens.worker.wire import MAX_LINE, Event, Job, encode_job
 
 WORKER = Path(__file__).parent / "worker"
+START_LIMIT = 300.0
+"""Seconds for the interpreter to start and to import torch, which a cold disk makes slow."""
 TAIL = 16 * 1024
 """Characters of the worker's standard error that are kept for a message."""
 
@@ -40,7 +42,7 @@ class Worker:
     """One worker process in one interpreter. Not for use by two threads at once, except `kill`."""
 
     def __init__(self, python: str, time_limit: float) -> None:
-        """`time_limit` is in seconds for each job; 0 for none."""
+        """`time_limit` is in seconds for each job, once torch is loaded; 0 for none."""
         self.state = State.NEW
         self._python = python
         self._time_limit = time_limit
@@ -106,41 +108,41 @@ class Worker:
         with contextlib.suppress(BrokenPipeError):
             self._process.stdin.write(encode_job(job))
             self._process.stdin.flush()
-        deadline = time.monotonic() + self._time_limit if self._time_limit else None
+        deadline: float | None = time.monotonic() + START_LIMIT
         while True:
+            if deadline and time.monotonic() >= deadline:
+                self.kill()
+                yield from self._give_up(_too_long(self._time_limit), "time-limit", job)
+                return
             try:
                 line = self._lines.get(timeout=_patience(deadline))
             except queue.Empty:
-                if self._killed_by_us:
-                    yield from self._end(job, cancelled=True)
-                    return
-                if deadline and time.monotonic() >= deadline:
-                    self.kill()
-                    yield from self._give_up(_too_long(self._time_limit), "time-limit", job)
-                    return
-                continue
+                if not self._killed_by_us:
+                    continue
+                line = None
             event = _decode(line)
             if event is None:
-                cancelled = self._killed_by_us
-                self.kill()
-                yield from self._end(job, cancelled)
+                yield from self._end(job)
                 return
+            if event["event"] == "started":
+                deadline = time.monotonic() + self._time_limit if self._time_limit else None
+                continue
             if event["event"] == "done":
                 self.state = State.IDLE
                 yield event
                 return
             yield event
 
-    def _end(self, job: Job, cancelled: bool) -> Iterator[Event]:
+    def _end(self, job: Job) -> Iterator[Event]:
+        """The stream is over before the job is."""
+        cancelled = self._killed_by_us
+        self.kill()
         if cancelled:
             yield from self._give_up("the measurement was cancelled", "cancelled", job)
         else:
             yield from self._give_up(self._last_words(), "worker-died", job)
 
     def _last_words(self) -> str:
-        if self._process is not None:
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self._process.wait(2)
         words = self._errors.strip().splitlines()
         said = f"; it said last: {words[-1][:300]}" if words else ""
         return f"the worker in {self._python} ended unexpectedly{said}"

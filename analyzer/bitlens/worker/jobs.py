@@ -101,6 +101,7 @@ class _Loop:
                 self._send(_without_torch())
             from bitlens.worker import kinds  # imports torch, which the limits and the fork must precede
 
+            self._send({"event": "started"})
             if not kinds.run(job, self._send):
                 return TOO_LARGE
         except BaseException as error:

@@ -5,6 +5,7 @@ The only module that both processes import, so it needs nothing but the standard
 A job is `{"protocol": 1, "kind": "program" | "checkpoint" | "environment", ...}` with the keys of `Job`.
 The worker answers each job with events `{"event": NAME, ...}`:
 
+    started      torch is loaded and the job begins; its time limit counts from here
     environment  python, executable, torch, device, device_name, libraries
     model        name, class, file, line, weights, weights_from, layers (how many will follow)
     layer        one layer in the form of the JSON document
