@@ -93,7 +93,12 @@ def layers(model: nn.Module) -> Iterator[tuple[LayerFacts, dict[str, torch.Tenso
         ]
         bases = tuple(f"{c.__module__}.{c.__qualname__}" for c in type(module).__mro__)
         if own:
-            yield LayerFacts(path, type(module).__name__, bases, tuple(facts)), own
+            head = module is _head(model)
+            yield LayerFacts(path, type(module).__name__, bases, tuple(facts), head), own
+
+
+def _head(model: nn.Module) -> nn.Module | None:
+    return model.get_output_embeddings() if hasattr(model, "get_output_embeddings") else None
 
 
 def _facts(path: str, name: str, kind: str, tensor: torch.Tensor, owners: dict[int, str]) -> TensorFacts:

@@ -34,7 +34,7 @@ class LayerFacts:
     """Dotted names of the classes in the module's method resolution order, its own first."""
     tensors: tuple[TensorFacts, ...]
     output_embedding: bool = False
-    """Whether it is what transformers' `get_output_embeddings()` returns: the head that quantizers skip."""
+    """Whether transformers' quantizers skip it: `get_output_embeddings()`, or the owner of the last parameter."""
 
     def tensor(self, name: str) -> TensorFacts | None:
         """The tensor of this name, or None."""
