@@ -6,6 +6,7 @@ The names are Python's here, camelCase in an editor (`bitlens.hints.minimumSize`
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass, replace
 from typing import Any, Literal, get_args, get_origin, get_type_hints
@@ -243,3 +244,34 @@ def _typed(kind: Any, value: Any) -> Any:
     if not isinstance(value, kind):
         raise ValueError(f"{value!r} is not a {kind.__name__}")
     return value
+
+
+def documentation() -> str:
+    """The manual page of all settings, as Markdown; `docs/settings.md` is this text."""
+    lines = [
+        "# Settings",
+        "",
+        "In an editor: `bitlens.NAME`, e.g. `bitlens.hints.preset`. In a project: `[tool.bitlens]` of `pyproject.toml`,"
+        " with dashes for capitals, e.g. `hints.minimum-size`. What the editor sets wins. Settings marked *editor only*"
+        " choose what runs, so a project's own files cannot set them. Changes take effect at once.",
+        "",
+        "| name | values | default | meaning |",
+        "| :-- | :-- | :-- | :-- |",
+    ]
+    for item in declared():
+        doc = item.doc + (" *Editor only.*" if item.restricted else "")
+        cells = (f"`{item.editor}`", _values(item.type), f"`{_shown(item.default)}`", doc)
+        lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def _values(kind: Any) -> str:
+    if get_origin(kind) is Literal:
+        return ", ".join(f"`{value}`" for value in get_args(kind))
+    if get_origin(kind) is tuple:
+        return "list of names"
+    return {bool: "true or false", float: "number", str: "text"}.get(kind, "table")
+
+
+def _shown(default: Any) -> str:
+    return json.dumps(list(default) if isinstance(default, tuple) else default)

@@ -71,7 +71,7 @@ class Analyses:
         return result
 
     async def ask(self, program: str, question: Callable[[Current], Answer]) -> Answer:
-        """The answer to a question about the text of now, worked out in a thread. Raises as `current` does."""
+        """The answer to a question about the text of now, from a thread. Raises as `current` does."""
         current = await self.current(program)
         answer = await asyncio.to_thread(question, current)
         if self._session.version(program) != current.snapshot.version:

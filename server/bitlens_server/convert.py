@@ -156,8 +156,8 @@ def workspace_edit(
     starts = _line_starts(snapshot)
     by_document: dict[Part, list[types.TextEdit]] = {}
     for one in sorted(edits):
-        part, where = _place(snapshot, starts, one, encoding)
-        by_document.setdefault(part, []).append(types.TextEdit(where, one.new_text))
+        part, edited = _place(snapshot, starts, one, encoding)
+        by_document.setdefault(part, []).append(edited)
     if not client.versioned_edits:
         return types.WorkspaceEdit(changes={part.uri: found for part, found in by_document.items()})
     changes = [
@@ -174,15 +174,33 @@ def _line_starts(snapshot: Snapshot) -> list[int]:
 
 def _place(
     snapshot: Snapshot, starts: Sequence[int], one: TextEdit, encoding: Encoding
-) -> tuple[Part, types.Range]:
-    """The document of an edit's first character, and its range there; no edit reaches into the next cell."""
-    first, last = (bisect_right(starts, offset) - 1 for offset in (one.start, one.end))
-    located = snapshot.locate(min(first, len(snapshot.raw) - 1))
-    part = located[0] if located else snapshot.parts[-1]
-    end = part.first + part.count
-    start = _at(snapshot, first + 1, one.start - starts[first], encoding)
-    if first >= end:
-        start = _at(snapshot, end, len(snapshot.raw[end - 1]), encoding)
-    if last >= end:
-        return part, types.Range(start, _at(snapshot, end, len(snapshot.raw[end - 1]), encoding))
-    return part, types.Range(start, _at(snapshot, last + 1, one.end - starts[last], encoding))
+) -> tuple[Part, types.TextEdit]:
+    """The document of an edit, and the edit there; none reaches into the next cell.
+
+    Lines that are put before a cell's first line follow the cell above: they belong to what stands there.
+    """
+    first, last = (
+        min(bisect_right(starts, offset), len(snapshot.raw)) - 1 for offset in (one.start, one.end)
+    )
+    part = _part(snapshot, first)
+    text = one.new_text
+    if one.start == one.end == starts[part.first] and part is not snapshot.parts[0] and text.endswith("\n"):
+        part, text = snapshot.parts[snapshot.parts.index(part) - 1], "\n" + text.removesuffix("\n")
+        first = part.first + part.count - 1
+        end = start = _at(snapshot, first + 1, len(snapshot.raw[first]), encoding)
+    else:
+        start = _at(snapshot, first + 1, one.start - starts[first], encoding)
+        end = _end(snapshot, part, last, one.end - starts[last], encoding)
+    return part, types.TextEdit(types.Range(start, end), text)
+
+
+def _part(snapshot: Snapshot, line: int) -> Part:
+    located = snapshot.locate(line)
+    return located[0] if located else snapshot.parts[-1]
+
+
+def _end(snapshot: Snapshot, part: Part, line: int, column: int, encoding: Encoding) -> types.Position:
+    behind = part.first + part.count
+    if line >= behind:
+        return _at(snapshot, behind, len(snapshot.raw[behind - 1]), encoding)
+    return _at(snapshot, line + 1, column, encoding)

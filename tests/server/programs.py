@@ -37,23 +37,28 @@ torch.save(model.state_dict(), "x.pt")
 """Quantized, never frozen, and saved: a finding with a fix."""
 
 
-def marking(marker: Path) -> str:
-    """A program that leaves `marker` behind as soon as any of it runs."""
-    return f"""\
-import pathlib
-import torch
+def write_marking(folder: Path, marker: Path) -> tuple[Path, str]:
+    """A program in `folder` that leaves `marker` behind as soon as any of it runs: itself, or what it imports."""
+    mark = f"import pathlib\n\npathlib.Path({str(marker)!r}).touch()\n"
+    part = NET.partition("\n\n\nmodel")[0]
+    (folder / "part.py").write_text(mark + part, encoding="utf-8")
+    text = f"""\
+{mark}import torch
+from part import Net
 from torch import nn
 
-pathlib.Path({str(marker)!r}).touch()
 
-
-class Net(nn.Module):
+class Both(nn.Module):
     def __init__(self):
         super().__init__()
         pathlib.Path({str(marker)!r}).touch()
+        self.net = Net()
         self.fc = nn.Linear(64, 32)
 
 
-model = Net()
+model = Both()
 torch.save(model, "x.pt")
 """
+    path = folder / "main.py"
+    path.write_text(text, encoding="utf-8")
+    return path, text

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from bitlens_server.__main__ import COMMANDS, NOTIFICATIONS, REQUESTS
 from server.clients import InProcess, Message, full_range
-from server.programs import marking
+from server.programs import write_marking
 
 LINE = 13
-"""Of `self.fc = nn.Linear(64, 32)`, from 0."""
+"""Of `self.net = Net()`, from 0."""
 
 
 def parameters(method: str, uri: str, text: str, folder: Path) -> list[Message]:
@@ -60,9 +60,7 @@ def parameters(method: str, uri: str, text: str, folder: Path) -> list[Message]:
 def test_nothing_runs(method: str, tmp_path: Path) -> None:
     """Even where the project's own settings ask for measuring as soon as a file opens."""
     marker = tmp_path / "ran"
-    text = marking(marker)
-    path = tmp_path / "net.py"
-    path.write_text(text)
+    path, text = write_marking(tmp_path, marker)
     (tmp_path / "pyproject.toml").write_text(
         '[tool.bitlens]\ntrusted = true\nmeasure = { when = "onOpen" }\n'
     )
@@ -88,9 +86,7 @@ def test_nothing_runs(method: str, tmp_path: Path) -> None:
 def test_the_same_program_leaves_its_marker_once_trusted(tmp_path: Path) -> None:
     """The marker works: a trusted server that is asked to measure does run the program."""
     marker = tmp_path / "ran"
-    text = marking(marker)
-    path = tmp_path / "net.py"
-    path.write_text(text)
+    path, text = write_marking(tmp_path, marker)
 
     async def scenario() -> None:
         async with InProcess("vscode", {"trusted": True}) as client:

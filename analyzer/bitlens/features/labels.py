@@ -48,15 +48,14 @@ def share(value: float | None) -> str:
 
 
 def short_size(amount: int | None) -> str:
-    """Bytes in at most six characters, two significant digits below 100: `2.4 MB`, `23 MB`, `234 MB`."""
+    """Bytes in at most seven characters, two significant digits below 100: `2.4 MB`, `23 MB`, `234 MB`."""
     if amount is None:
         return "?"
-    text = size(amount)
-    number, unit = text.split(" ")
-    if len(number) > 3:  # 2.36 to 2.4, 23.6 to 24
-        value = float(number)
-        number = f"{value:.1f}" if value < 9.95 else f"{value:.0f}"
-    return f"{number} {unit}"
+    number, unit = size(amount).split(" ")
+    if unit == "B":
+        return f"{number} B"
+    value = amount / 1000 ** ("B", "KB", "MB", "GB", "TB", "PB").index(unit)
+    return f"{value:.1f} {unit}" if value < 9.95 else f"{value:.0f} {unit}"
 
 
 def outcome(result: SchemeResult | None) -> str:

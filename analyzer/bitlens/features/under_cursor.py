@@ -95,6 +95,9 @@ def _place(node: ast.AST) -> tuple[Position, Position]:
 def _target(node: ast.AST, parents: list[ast.AST], names: Names) -> tuple[Kind, str] | None:
     if isinstance(node, (ast.Name, ast.Attribute)):
         return _named(node, parents, names)
+    if isinstance(node, ast.alias) and isinstance(parents[-1], ast.ImportFrom):
+        dotted = f"{parents[-1].module}.{node.name}"
+        return ("format", dotted) if formats.describe(dotted) else None
     if isinstance(node, ast.Constant) and isinstance(node.value, str):
         keyword = next((p for p in reversed(parents) if isinstance(p, ast.keyword)), None)
         wanted = keyword is not None and keyword.arg in _FORMAT_KEYWORDS
