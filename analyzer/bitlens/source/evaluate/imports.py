@@ -104,7 +104,8 @@ class Imports:
 
     def _opaque(self, name: str) -> Namespace:
         made = Namespace(name)
-        made.fallback = lambda member: Unknown(f"{name}.{member}")
+        classes = self.machine.torch_classes if name.startswith("torch.nn") else {}
+        made.fallback = lambda member: classes.get(member) or Unknown(f"{name}.{member}")
         self.modules[name] = made
         return made
 

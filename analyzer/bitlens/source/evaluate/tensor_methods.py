@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -14,8 +16,8 @@ if TYPE_CHECKING:
 
 _SAME = frozenset(
     "clone detach contiguous cpu cuda requires_grad_ fill_ zero_ normal_ uniform_ copy_ mul_ add_ sub_ div_ clamp clamp_"
-    " abs exp log sqrt neg sin cos tanh sigmoid relu softmax triu tril flip roll erfinv_ fill_diagonal_ round floor ceil"
-    " masked_fill masked_fill_ cumsum sign pow log_ exp_ trunc_normal_ xavier_uniform_ type_as pin_memory".split()
+    " abs exp log sqrt neg sin cos tanh sigmoid relu softmax triu tril flip roll erfinv_ fill_diagonal_"
+    " masked_fill masked_fill_ sign log_ exp_ trunc_normal_ xavier_uniform_ type_as pin_memory".split()
 )
 _CASTS = {
     "half": "float16",
@@ -62,7 +64,8 @@ def tensor_method(machine: Attributes, target: Tensor, name: str, args: list[Any
             target.requires_grad = not args or args[0] is not False
         return target if name.endswith("_") else Tensor(target.shape, target.dtype, _kept(target, name))
     if name in _CASTS:
-        return Tensor(target.shape, DTYPES[_CASTS[name]], target.values)
+        integral = DTYPES[_CASTS[name]].kind == "int"
+        return Tensor(target.shape, DTYPES[_CASTS[name]], _as_integers(target.values) if integral else target.values)
     handler = _METHODS.get(name)
     if handler is not None:
         return handler(machine, target, args, kwargs)
@@ -216,6 +219,32 @@ def _chunk(machine: Attributes, target: Tensor, args: list[Any], kwargs: dict[st
     return tuple(Tensor(None, target.dtype) for _ in range(min(count, SMALL)))
 
 
+def _extreme(function: Callable[[Any], Any]) -> Callable[..., Any]:
+    def run(machine: Attributes, target: Tensor, args: list[Any], kwargs: dict[str, Any]) -> Any:
+        if args or kwargs or not isinstance(target.values, list) or not target.values:
+            return _reduced(machine, target, args, kwargs)
+        return Tensor((), target.dtype, function(target.values))
+
+    return run
+
+
+def _rounding(function: Callable[[Any], Any]) -> Callable[..., Any]:
+    def run(machine: Attributes, target: Tensor, args: list[Any], kwargs: dict[str, Any]) -> Any:
+        values = target.values
+        if isinstance(values, list):
+            values = [function(value) for value in values]
+        elif values is not None:
+            values = function(values)
+        return Tensor(target.shape, target.dtype, values)
+
+    return run
+
+
+def _cumsum(machine: Attributes, target: Tensor, args: list[Any], kwargs: dict[str, Any]) -> Any:
+    values = list(itertools.accumulate(target.values)) if isinstance(target.values, list) else None
+    return Tensor(target.shape, target.dtype, values)
+
+
 def _arithmetic(name: str) -> Callable[..., Any]:
     return lambda machine, target, args, kwargs: tensor_binary(name, target, args[0])
 
@@ -245,7 +274,13 @@ _METHODS: dict[str, Callable[[Any, Tensor, list[Any], dict[str, Any]], Any]] = {
     "repeat": _repeat,
     "flatten": _flatten,
     "sum": _reduce,
-    **dict.fromkeys("mean std var norm max min amax amin prod median all any argmax argmin logsumexp".split(), _reduced),
+    **dict.fromkeys("mean std var norm amax amin median all any argmax argmin logsumexp".split(), _reduced),
+    **{name: _extreme(function) for name, function in {"max": max, "min": min, "prod": math.prod}.items()},
+    "cumsum": _cumsum,
+    "ceil": _rounding(math.ceil),
+    "floor": _rounding(math.floor),
+    "round": _rounding(round),
+    "pow": _arithmetic("pow"),
     "split": _split,
     "chunk": _chunk,
     "add": _arithmetic("add"),
@@ -260,7 +295,9 @@ _METHODS: dict[str, Callable[[Any, Tensor, list[Any], dict[str, Any]], Any]] = {
 
 
 def _as_integers(values: Any) -> Any:
-    return [int(value) for value in values] if isinstance(values, list) else values
+    if isinstance(values, list):
+        return [int(value) for value in values]
+    return None if values is None else int(values)
 
 
 def _reshape_like(args: list[Any], target: Tensor) -> Tensor:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from bitlens.source.evaluate.namespace import Namespace
-from bitlens.source.evaluate.tensors import DTYPES, SMALL, arange, broadcast, linspace
+from bitlens.source.evaluate.tensors import DTYPES, SMALL, arange, broadcast, linspace, tensor_binary
 from bitlens.source.evaluate.torch_nn import nn_classes
 from bitlens.source.evaluate.torch_weights import parametrizations, parametrize, weight_hooks
 from bitlens.source.evaluate.values import (
@@ -284,6 +285,38 @@ def _elementwise(name: str) -> Factory:
     return run
 
 
+def _arithmetic(operation: str) -> Factory:
+    def run(machine: Machine, args: list[Any], kwargs: dict[str, Any]) -> Any:
+        if len(args) < 2 or not any(isinstance(arg, Tensor) for arg in args[:2]):
+            return UNKNOWN
+        made = tensor_binary(operation, args[0], args[1])
+        if isinstance(made, Tensor) and kwargs.get("rounding_mode") is not None:
+            made.values = _computed(math.floor if kwargs["rounding_mode"] == "floor" else int, made.values)
+        return made
+
+    return run
+
+
+def _unique(machine: Machine, args: list[Any], kwargs: dict[str, Any]) -> Any:
+    values = args[0].values if args and isinstance(args[0], Tensor) else None
+    counted = kwargs.get("return_counts") is True
+    if not isinstance(values, list) or (kwargs and not counted):
+        return UNKNOWN if kwargs else Tensor(None, machine.default_dtype)
+    found = sorted(set(values))
+    made = Tensor((len(found),), args[0].dtype, found)
+    if not counted:
+        return made
+    return made, Tensor((len(found),), DTYPES["int64"], [values.count(value) for value in found])
+
+
+def _diff(machine: Machine, args: list[Any], kwargs: dict[str, Any]) -> Any:
+    values = args[0].values if args and isinstance(args[0], Tensor) else None
+    if not isinstance(values, list):
+        return Tensor(None, machine.default_dtype)
+    found = [b - a for a, b in itertools.pairwise(values)]
+    return Tensor((len(found),), args[0].dtype, found)
+
+
 def _computed(function: Any, values: Any) -> Any:
     if function is None or values is None:
         return None
@@ -364,10 +397,27 @@ _FACTORIES: dict[str, Factory] = {
     **{
         name: _elementwise(name)
         for name in (
-            "exp log log2 sqrt rsqrt sin cos tan tanh sigmoid abs clamp pow mul add sub div floor ceil round maximum"
+            "exp log log2 sqrt rsqrt sin cos tan tanh sigmoid abs clamp floor ceil round maximum"
             " minimum expm1 log1p triu tril softmax relu erf reciprocal logit nan_to_num flip cumsum polar"
         ).split()
     },
+    **{
+        name: _arithmetic(operation)
+        for name, operation in {
+            "pow": "pow",
+            "mul": "mul",
+            "multiply": "mul",
+            "add": "add",
+            "sub": "sub",
+            "subtract": "sub",
+            "div": "truediv",
+            "divide": "truediv",
+            "true_divide": "truediv",
+            "floor_divide": "floordiv",
+        }.items()
+    },
+    "unique": _unique,
+    "diff": _diff,
     "normal": _normal,
     "randint": _randint,
     "randperm": _randperm,
