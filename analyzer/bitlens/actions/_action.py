@@ -27,6 +27,6 @@ def rewrite(id: str, title: str, make: Callable[[], tuple[TextEdit, ...]]) -> Of
 
 def bound_at(code: Code, span: Span) -> Iterator[Bound]:
     """The statements that give a model to a variable, if one stands at the place."""
-    for bound in code.bound:
+    for bound in (bound for region in code.regions if region.touches(span) for bound in region.bound):
         if code.span(bound.atom.node, bound.atom).touches(span):
             yield bound

@@ -27,7 +27,7 @@ class LayerCall:
 
 def layer_calls(code: Code, span: Span) -> Iterator[LayerCall]:
     """The layers that are constructed at a place: each call on the lines of `span`."""
-    for region, atom, call in code.calls():
+    for region, atom, call in code.calls(span):
         name = code.meaning(call.func)
         in_module = region.class_name is not None and code.knowledge.is_module(region.class_name)
         if in_module and name.startswith("torch.nn.") and name.rpartition(".")[2] in WITH_PARAMETERS:

@@ -64,7 +64,9 @@ def covers(whole: str, part: str) -> bool:
 
 def acts(code: Code, region: Region) -> list[Act]:
     """Everything that a scope does with models, in the order of the text."""
-    return [act for atom in region.atoms for act in _acts_of(code, region, atom)]
+    if region not in code.memo:
+        code.memo[region] = [act for atom in region.atoms for act in _acts_of(code, region, atom)]
+    return code.memo[region]
 
 
 def _acts_of(code: Code, region: Region, atom: Atom) -> Iterator[Act]:

@@ -6,6 +6,7 @@ import ast
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 from weakref import WeakKeyDictionary
 
 from bitlens.analysis import Analysis
@@ -14,23 +15,63 @@ from bitlens.source.imports import chain
 from bitlens.source.knowledge import Function, Knowledge
 from bitlens.source.models import Models, ModelUse
 from bitlens.source.slicing.effects import parameters
-from bitlens.source.slicing.scopes import Atom, Scope, scope_of
+from bitlens.source.slicing.scopes import Atom, Scope, branches, scope_of
 
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 
 
-@dataclass(eq=False)
 class Region:
-    """The file's own level, or the body of one function or method."""
+    """The file's own level, or the body of one function or method. What it holds is read when asked for."""
 
-    scope: Scope
-    name: str
-    """Qualified, e.g. `Net.__init__`; empty for the file's own level."""
-    class_name: str | None
-    """The class whose method it is."""
-    parent: Region | None
-    variables: Mapping[str, str]
-    """Names that hold models, to their classes."""
+    def __init__(
+        self,
+        code: Code,
+        body: list[tuple[ast.stmt, int]],
+        name: str = "",
+        node: Function | None = None,
+        class_name: str | None = None,
+        parent: Region | None = None,
+    ) -> None:
+        self.body = body
+        """Its statements with the offsets of their lines."""
+        self.name = name
+        """Qualified, e.g. `Net.__init__`; empty for the file's own level."""
+        self.class_name = class_name
+        """The class whose method it is."""
+        self.parent = parent
+        self._code = code
+        self._node = node
+
+    @cached_property
+    def scope(self) -> Scope:
+        """Its statements as atoms."""
+        arguments = self.parameters
+        owner = arguments[0] if self.class_name is not None and arguments else None
+        return scope_of(self.body, self._node, owner)
+
+    @cached_property
+    def variables(self) -> Mapping[str, str]:
+        """Names that hold models, to their classes."""
+        outer = self.parent.variables if self.parent is not None else {}
+        known = {key: value for key, value in outer.items() if key not in self.parameters}
+        return self._code.models.variables([node for node, _ in self.body], known)
+
+    @cached_property
+    def bound(self) -> tuple[Bound, ...]:
+        """The statements that give a model to a variable."""
+        return tuple(
+            Bound(self, atom, target, value, use)
+            for atom in self.atoms
+            if isinstance(atom.node, (ast.Assign, ast.AnnAssign))
+            for target, value, use in self._code.models.bound(atom.node, self.variables)
+        )
+
+    def touches(self, span: Span) -> bool:
+        """Whether a place stands in it; the file's own level holds every place."""
+        if self._node is None:
+            return True
+        first, offset = self._node.lineno, self.body[0][1]
+        return first + offset <= span.end_line and span.line <= (self._node.end_lineno or first) + offset
 
     @property
     def atoms(self) -> list[Atom]:
@@ -40,7 +81,7 @@ class Region:
     @property
     def parameters(self) -> list[str]:
         """Names that a caller binds."""
-        return parameters(self.scope.node.args) if self.scope.node is not None else []
+        return parameters(self._node.args) if self._node is not None else []
 
     def siblings(self, atom: Atom) -> list[Atom]:
         """The statements of the same block that follow."""
@@ -75,6 +116,8 @@ class Code:
     def __init__(self, analysis: Analysis) -> None:
         self.program = analysis.program
         self.text = self.program.text
+        self.memo: dict[object, list[Any]] = {}
+        """What was worked out of a region already."""
         self._starts = [0, *(n + 1 for n, character in enumerate(self.text) if character == "\n")]
 
     @cached_property
@@ -94,14 +137,13 @@ class Code:
     @cached_property
     def regions(self) -> tuple[Region, ...]:
         """The file's own level first, then every function, outer ones before inner ones."""
-        variables = self.models.variables([node for node, _ in self._body], {})
-        top = Region(scope_of(self._body), "", None, None, variables)
+        top = Region(self, self._body)
         return (top, *self._inner(top))
 
     def _inner(self, outer: Region) -> Iterator[Region]:
-        for atom in outer.atoms:
-            if isinstance(atom.node, (*_FUNCTIONS, ast.ClassDef)):
-                yield from self._defined(atom.node, atom.offset, outer, outer.name, None)
+        for node, offset in outer.body:
+            for found in _definitions(node):
+                yield from self._defined(found, offset, outer, outer.name, None)
 
     def _defined(
         self, node: ast.stmt, offset: int, outer: Region, prefix: str, class_name: str | None
@@ -110,35 +152,21 @@ class Code:
             for child in node.body:
                 yield from self._defined(child, offset, outer, _joined(prefix, node.name), node.name)
         elif isinstance(node, _FUNCTIONS):
-            region = self._region(node, offset, outer, _joined(prefix, node.name), class_name)
+            body = [(child, offset) for child in node.body]
+            region = Region(self, body, _joined(prefix, node.name), node, class_name, outer)
             yield region
             yield from self._inner(region)
-
-    def _region(
-        self, node: Function, offset: int, outer: Region, name: str, class_name: str | None
-    ) -> Region:
-        arguments = parameters(node.args)
-        owner = arguments[0] if class_name is not None and arguments else None
-        known = {key: value for key, value in outer.variables.items() if key not in arguments}
-        variables = self.models.variables(node.body, known)
-        return Region(
-            scope_of([(n, offset) for n in node.body], node, owner), name, class_name, outer, variables
-        )
 
     @cached_property
     def bound(self) -> tuple[Bound, ...]:
         """Every statement that gives a model to a variable."""
-        return tuple(
-            Bound(region, atom, target, value, use)
-            for region in self.regions
-            for atom in region.atoms
-            if isinstance(atom.node, (ast.Assign, ast.AnnAssign))
-            for target, value, use in self.models.bound(atom.node, region.variables)
-        )
+        return tuple(bound for region in self.regions for bound in region.bound)
 
-    def calls(self) -> Iterator[tuple[Region, Atom, ast.Call]]:
-        """Every call of the program, outer ones before inner ones."""
+    def calls(self, span: Span | None = None) -> Iterator[tuple[Region, Atom, ast.Call]]:
+        """Every call of the program, or of the functions at a place; outer ones before inner ones."""
         for region in self.regions:
+            if span is not None and not region.touches(span):
+                continue
             for atom in region.atoms:
                 if not isinstance(atom.node, (*_FUNCTIONS, ast.ClassDef)):
                     yield from ((region, atom, call) for call in atom.effects.calls)
@@ -199,6 +227,16 @@ class Code:
     def line_count(self) -> int:
         """Lines of the program; the text after the last line end counts, even if empty."""
         return len(self._starts)
+
+
+def _definitions(node: ast.stmt) -> Iterator[ast.stmt]:
+    """The functions and classes that a statement is or holds in its blocks."""
+    if isinstance(node, (*_FUNCTIONS, ast.ClassDef)):
+        yield node
+        return
+    for _, body in branches(node):
+        for child in body:
+            yield from _definitions(child)
 
 
 def _joined(prefix: str, name: str) -> str:

@@ -63,13 +63,18 @@ def findings(analysis: Analysis) -> tuple[Finding, ...]:
     severities = analysis.settings.diagnostics.severity
     for rule in rules():
         severity = severities.get(rule.code, rule.severity)
-        if severity != "off" and any(word in analysis.text for word in rule.words):
+        known = bool(analysis.placed) or not rule.measured
+        if severity != "off" and known and _concerns(rule, analysis.text):
             found += _of(rule, analysis, severity)
     if not found:
         return ()
     silenced = Suppressed(code_of(analysis))
     once = {(f.span, f.code, f.subject): f for f in found if not silenced(f.code, f.span)}
     return tuple(once[key] for key in sorted(once))
+
+
+def _concerns(rule: Rule, text: str) -> bool:
+    return all(any(word in text for word in words.split("|")) for words in rule.words)
 
 
 def _of(rule: Rule, analysis: Analysis, severity: Severity) -> list[Finding]:

@@ -30,7 +30,7 @@ class Rule:
     name: str
     severity: Severity
     words: tuple[str, ...]
-    """The program's text holds one of them, or there is nothing to find."""
+    """Separated by `|`, the alternatives of one word; a program without one of each has nothing to find."""
     find: Callable[[Analysis, Code], Iterator[Found]]
     measured: bool = False
     """Whether it needs the numbers of a measurement."""

@@ -114,4 +114,14 @@ def _removal(code: Code, region: Region, act: Act, safe: bool) -> Offer | None:
     return fix(RULE.code, "Remove this cast", lambda: (placing.removed(code, region, act.atom),), safe)
 
 
-RULE = Rule("BL104", "cast-and-integers", "error", ("quantize", "freeze"), _find)
+RULE = Rule(
+    "BL104",
+    "cast-and-integers",
+    "error",
+    (
+        "quantize",
+        "quanto|torchao|torch.ao|torch.quantization|import quantization",
+        "half|float16|bfloat16|.to(|.float(|.double(",
+    ),
+    _find,
+)

@@ -72,4 +72,4 @@ def _found(place: LayerLine, what: str, paths: list[str]) -> Found:
     return Found(place.span, f"{what} ({named}). bfloat16 holds them.", paths[0])
 
 
-RULE = Rule("BL403", "half-overflow", "error", ("half", "float16"), _find, measured=True)
+RULE = Rule("BL403", "half-overflow", "error", ("half|float16",), _find, measured=True)

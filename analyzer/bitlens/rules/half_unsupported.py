@@ -4,7 +4,7 @@
 Finds a model that is cast to float16 (`.half()`, `.to(torch.float16)`, `dtype=torch.float16`) and whose
 class, in the same file, calls functions of torch that do not take float16: those of `torch.linalg` on any
 device, and on the CPU a few more, such as `torch.fft`, `torch.quantile`, `torch.cdist` and
-`AdaptiveAvgPool3d`.
+`AvgPool3d`.
 
 ## Why is this bad?
 The forward pass raises an error: `"linalg_svd_cpu" not implemented for 'Half'`, or `Unsupported dtype Half`.
@@ -33,10 +33,11 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from bitlens.analysis import Analysis
 from bitlens.editing.acts import acts, cast_to, dtype_named
-from bitlens.editing.code import Bound, Code, argument
+from bitlens.editing.code import Bound, Code, Region, argument
 from bitlens.rules._rule import Found, Rule
 from bitlens.source.slicing.scopes import Atom
 
@@ -82,22 +83,32 @@ ON_CPU = frozenset(
             "torch.cdist",
             "torch.nn.functional.pdist",
             "torch.nn.functional.rrelu",
-            "torch.nn.AdaptiveAvgPool3d",
+            "torch.nn.AvgPool3d",
         ),
         *("torch.nn.functional.ctc_loss", "torch.nn.functional.multi_margin_loss"),
     ]
 )
 """What takes no float16 on a CPU, but does on CUDA."""
+_NAMES = "|".join(sorted({name.rpartition(".")[2] + "(" for name in EVERYWHERE | ON_CPU}))
 _OTHER_DEVICE = re.compile(r"cuda|device_map|\bmps\b|\bxpu\b|\bnpu\b|accelerat", re.IGNORECASE)
 
 
 def _find(_: Analysis, code: Code) -> Iterator[Found]:
-    on_cpu = not _OTHER_DEVICE.search(code.text)
-    for bound in code.bound:
-        if bound.use.class_name in code.knowledge.classes:
-            cast = _cast(code, bound)
-            if cast is not None:
-                yield from _lacking(code, bound, cast, EVERYWHERE | ON_CPU if on_cpu else EVERYWHERE)
+    lacking = EVERYWHERE if _OTHER_DEVICE.search(code.text) else EVERYWHERE | ON_CPU
+    calls = [Used(*use) for use in code.calls() if use[0].class_name and code.meaning(use[2].func) in lacking]
+    for bound in code.bound if calls else ():
+        used = [use for use in calls if use.region.class_name == bound.use.class_name]
+        cast = _cast(code, bound) if used else None
+        if cast is not None:
+            yield from (_found(code, bound, cast, use) for use in used if not _converts(code, use.call))
+
+
+class Used(NamedTuple):
+    """A call in a method of a class."""
+
+    region: Region
+    atom: Atom
+    call: ast.Call
 
 
 def _cast(code: Code, bound: Bound) -> Atom | None:
@@ -112,19 +123,14 @@ def _cast(code: Code, bound: Bound) -> Atom | None:
     return None
 
 
-def _lacking(code: Code, bound: Bound, cast: Atom, lacking: frozenset[str]) -> Iterator[Found]:
-    for region, atom, call in code.calls():
-        if region.class_name != bound.use.class_name:
-            continue
-        name = code.meaning(call.func)
-        if name in lacking and not _converts(code, call):
-            where = "on any device" if name in EVERYWHERE else "on a CPU"
-            message = (
-                f"{name} takes no float16 {where}, and `{bound.variable}` is float16 (line {cast.line}):"
-                f" the forward pass"
-                " raises an error. Compute this in float32."
-            )
-            yield Found(code.span(call, atom), message, f"{region.name}:{name}")
+def _found(code: Code, bound: Bound, cast: Atom, use: Used) -> Found:
+    name = code.meaning(use.call.func)
+    where = "on any device" if name in EVERYWHERE else "on a CPU"
+    message = (
+        f"{name} takes no float16 {where}, and `{bound.variable}` is float16 (line {cast.line}): the forward"
+        " pass raises an error. Compute this in float32."
+    )
+    return Found(code.span(use.call, use.atom), message, f"{use.region.name}:{name}")
 
 
 def _converts(code: Code, call: ast.Call) -> bool:
@@ -132,4 +138,10 @@ def _converts(code: Code, call: ast.Call) -> bool:
     return any(cast_to(code, node) in {"float32", "float64"} for node in inner)
 
 
-RULE = Rule("BL402", "half-unsupported", "error", ("half", "float16"), _find)
+RULE = Rule(
+    "BL402",
+    "half-unsupported",
+    "error",
+    ("half(|float16", _NAMES),
+    _find,
+)

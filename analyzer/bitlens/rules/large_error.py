@@ -84,4 +84,4 @@ def _repair(code: Code, call: Quantization, place: LayerLine, worse: list[Layer]
     return fix(RULE.code, title, lambda: excluded(code, call, paths, everything))
 
 
-RULE = Rule("BL501", "large-error", "warning", ("quantize",), _find, measured=True)
+RULE = Rule("BL501", "large-error", "warning", ("quanto", "quantize"), _find, measured=True)

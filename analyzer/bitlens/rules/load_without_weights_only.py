@@ -80,4 +80,4 @@ def _is_state(region: Region, atom: Atom, call: ast.Call) -> bool:
     return False
 
 
-RULE = Rule("BL302", "load-without-weights-only", "warning", ("torch",), _find)
+RULE = Rule("BL302", "load-without-weights-only", "warning", ("torch", "load("), _find)

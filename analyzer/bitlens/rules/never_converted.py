@@ -127,4 +127,10 @@ def _bare(code: Code, region: Region, act: Act) -> Iterator[Found]:
         yield Found(code.span(act.call, act.atom), message, f"{region.name}:{act.model}")
 
 
-RULE = Rule("BL105", "never-converted", "warning", ("quantize",), _find)
+RULE = Rule(
+    "BL105",
+    "never-converted",
+    "warning",
+    ("quantize", "quanto|torchao|torch.ao|torch.quantization|import quantization"),
+    _find,
+)

@@ -107,4 +107,4 @@ def _move(code: Code, region: Region, frozen: Act, calibration: Atom) -> Offer |
     return fix(RULE.code, f"Freeze `{frozen.model}` after the calibration", make)
 
 
-RULE = Rule("BL102", "not-calibrated", "warning", ("activations",), _find)
+RULE = Rule("BL102", "not-calibrated", "warning", ("quanto", "activations", "freeze"), _find)

@@ -95,4 +95,4 @@ def frozen(code: Code, region: Region, act: Act, event: Act | None) -> tuple[Tex
     return (*spelling.edits, placing.after(code, act.atom, line))
 
 
-RULE = Rule("BL101", "not-frozen", "warning", ("quantize",), _find)
+RULE = Rule("BL101", "not-frozen", "warning", ("quanto", "quantize"), _find)

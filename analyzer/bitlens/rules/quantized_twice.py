@@ -2,8 +2,8 @@
 
 ## What it does
 Finds a second `quantize()` of the same model, and a `quantize()` of a model that `from_pretrained` has
-quantized already (`quantization_config=`). Calls that share the model's layers by `include=` or `exclude=`
-are left alone.
+quantized already (`quantization_config=`). Calls that share the model's layers by `include=` or `exclude=`,
+and the steps of one conversion (prepare, convert), are left alone.
 
 ## Why is this bad?
 The second call does not do what it says. quanto replaces the setting of layers that are not frozen yet, and
@@ -31,6 +31,7 @@ one.
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 
 from bitlens.analysis import Analysis
@@ -52,8 +53,13 @@ def _find(_: Analysis, code: Code) -> Iterator[Found]:
                     yield _found(code, region, act, first)
 
 
+_STEP = re.compile(r"step|prepare|convert|QAT|\bqat", re.IGNORECASE)
+
+
 def _partial(act: Act) -> bool:
-    return any(argument(act.call, name) is not None for name in ("include", "exclude", "filter_fn"))
+    """Whether the call is about some layers, or one step of several."""
+    some = any(argument(act.call, name) is not None for name in ("include", "exclude", "filter_fn"))
+    return some or _STEP.search(ast.unparse(act.call)) is not None
 
 
 def _first(act: Act, earlier: list[Act]) -> Act | None:
@@ -102,4 +108,10 @@ def _removal(code: Code, region: Region, act: Act) -> Offer | None:
     return fix(RULE.code, "Remove this quantization", lambda: (placing.removed(code, region, act.atom),))
 
 
-RULE = Rule("BL103", "quantized-twice", "warning", ("quantize",), _find)
+RULE = Rule(
+    "BL103",
+    "quantized-twice",
+    "warning",
+    ("quantize", "quanto|torchao|torch.ao|torch.quantization|import quantization"),
+    _find,
+)

@@ -77,4 +77,4 @@ def _found(code: Code, region: Region, atom: Atom, given: ast.expr, name: str, w
     return Found(code.span(given, atom), message, f"{region.name}:{name}", repair)
 
 
-RULE = Rule("BL203", "quanto-dtype", "error", ("quanto",), _find)
+RULE = Rule("BL203", "quanto-dtype", "error", ("quanto", "quantize"), _find)

@@ -51,4 +51,4 @@ def _said(numbers: Numbers, size: int, budget: int) -> str:
     return f"`{numbers.model.name}` takes {size:,} bytes, over the budget of {budget:,}. {way_out}"
 
 
-RULE = Rule("BL502", "too-large", "warning", ("",), _find)
+RULE = Rule("BL502", "too-large", "warning", (), _find)

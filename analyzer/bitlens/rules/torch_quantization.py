@@ -107,4 +107,10 @@ def _repair(edit: TextEdit | None) -> Offer | None:
     return fix(RULE.code, "Use torch.ao.quantization", lambda: (edit,), safe=True) if edit else None
 
 
-RULE = Rule("BL204", "torch-quantization", "warning", (_OLD, "quantization"), _find)
+RULE = Rule(
+    "BL204",
+    "torch-quantization",
+    "warning",
+    ("quantization", "torch.quantization|import quantization|, quantization"),
+    _find,
+)

@@ -54,4 +54,4 @@ def _found(code: Code, region: Region, atom: Atom, given: ast.expr, name: str) -
     return Found(code.span(given, atom), message, f"{region.name}:{name}", repair)
 
 
-RULE = Rule("BL301", "whole-model-saved", "warning", ("torch",), _find)
+RULE = Rule("BL301", "whole-model-saved", "warning", ("torch", "save("), _find)
