@@ -251,9 +251,9 @@ def documentation() -> str:
     lines = [
         "# Settings",
         "",
-        "In an editor: `bitlens.NAME`, e.g. `bitlens.hints.preset`. In a project: `[tool.bitlens]` of `pyproject.toml`,"
-        " with dashes for capitals, e.g. `hints.minimum-size`. What the editor sets wins. Settings marked *editor only*"
-        " choose what runs, so a project's own files cannot set them. Changes take effect at once.",
+        "In an editor: `bitlens.NAME`, e.g. `bitlens.hints.preset`. In a project: `[tool.bitlens]` of",
+        "`pyproject.toml`, with dashes for capitals, e.g. `hints.minimum-size`. What the editor sets wins. Settings",
+        "marked *editor only* choose what runs, so a project's own files cannot set them. Changes take effect at once.",
         "",
         "| name | values | default | meaning |",
         "| :-- | :-- | :-- | :-- |",

@@ -142,7 +142,7 @@ def test_lenses_stand_on_models_and_their_classes_alone(analysed: Analysed) -> N
         LINES["class Net(nn.Module):"],
         MODEL,
     }
-    assert [lens.title for lens in found if lens.line == MODEL][0] == "Measure again"
+    assert next(lens.title for lens in found if lens.line == MODEL) == "Measure again"
 
 
 def test_a_running_measurement_can_be_cancelled_from_its_lens(analysed: Analysed) -> None:

@@ -1,0 +1,95 @@
+"""A VS Code window, by what a person sees and types."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from playwright.sync_api import Locator, Page, expect
+
+PATIENCE = 60_000
+"""Milliseconds; the machine may be busy with other work."""
+
+
+class Window:
+    """One page of code-server."""
+
+    def __init__(self, page: Page, pictures: Path) -> None:
+        self.page = page
+        self._pictures = pictures
+
+    def line(self, text: str) -> Locator:
+        """A line of an editor (or of a notebook's cells) whose text holds `text`; hints are part of it."""
+        spaced = re.compile(re.escape(text).replace(r"\ ", r"[ \u00a0]"))
+        return self.page.locator(".view-line").filter(has_text=spaced).first
+
+    def hint(self, code: str, hint: str) -> None:
+        """Wait until the line that holds `code` shows a hint that matches the pattern `hint`."""
+        expect(self.line(code)).to_contain_text(re.compile(hint.replace(" ", r"[ \u00a0]")), timeout=PATIENCE)
+
+    def no_hint(self, code: str, hint: str) -> None:
+        """Wait until the line shows no such hint."""
+        gone = re.compile(hint.replace(" ", r"[ \u00a0]"))
+        expect(self.line(code)).not_to_contain_text(gone, timeout=PATIENCE)
+
+    def command(self, title: str) -> None:
+        """Run a command from the palette."""
+        self.page.keyboard.press("F1")
+        box = self.page.locator(".quick-input-widget input.input")
+        box.fill(f">{title}")
+        first = self.page.locator(".quick-input-list .monaco-list-row").first
+        expect(first).to_contain_text(title.split(": ")[-1], timeout=PATIENCE)
+        self.page.keyboard.press("Enter")
+
+    def caret(self, line: int, column: int = 1) -> None:
+        """Put the caret somewhere (both from 1)."""
+        self.page.locator(".editor-instance .monaco-editor, .monaco-editor").first.wait_for()
+        self.page.keyboard.press("Control+g")
+        box = self.page.locator(".quick-input-widget input.input")
+        box.wait_for(state="visible")
+        box.fill(f":{line}:{column}")
+        self.page.keyboard.press("Enter")
+        box.wait_for(state="hidden")
+
+    def hover(self) -> Locator:
+        """Show the hover at the caret."""
+        self.page.keyboard.press("Control+k")
+        self.page.keyboard.press("Control+i")
+        shown = self.page.locator(".monaco-hover:visible").last
+        shown.wait_for(timeout=PATIENCE)
+        return shown
+
+    def lens(self, title: str) -> Locator:
+        """The last code lens with these words: that of the expression that builds the model."""
+        return self.page.locator(".codelens-decoration a").filter(has_text=title).last
+
+    def fixes(self) -> Locator:
+        """The menu of code actions at the caret."""
+        self.page.keyboard.press("Control+.")
+        rows = self.page.locator(".action-widget .monaco-list-row")
+        rows.first.wait_for(timeout=PATIENCE)
+        return rows
+
+    def row(self, text: str) -> Locator:
+        """A row of the model tree."""
+        return self.page.locator(".pane-body .monaco-list-row").filter(has_text=text).first
+
+    @property
+    def status(self) -> Locator:
+        """Our item in the status bar."""
+        return self.page.locator(".statusbar-item").filter(has_text="bitlens").first
+
+    @property
+    def notifications(self) -> Locator:
+        """The messages that popped up."""
+        return self.page.locator(".notification-list-item-message")
+
+    def save(self) -> None:
+        """Save the active editor, and wait until it is clean."""
+        self.page.keyboard.press("Control+s")
+        expect(self.page.locator(".tab.active.dirty")).to_have_count(0, timeout=PATIENCE)
+
+    def picture(self, name: str) -> None:
+        """Keep a screenshot."""
+        self._pictures.mkdir(parents=True, exist_ok=True)
+        self.page.screenshot(path=self._pictures / f"{name}.png")
