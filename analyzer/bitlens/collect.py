@@ -28,7 +28,11 @@ class Collector:
         kind = event["event"]
         if kind == "environment":
             self.environment = Environment(
-                event["python"], event["torch"], event["device"], event["device_name"]
+                event["python"],
+                event["torch"],
+                event["device"],
+                event["device_name"],
+                event.get("device_memory"),
             )
         elif kind == "model":
             self._head, self.expected = event, event["layers"]

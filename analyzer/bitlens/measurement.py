@@ -122,6 +122,8 @@ class Environment:
     torch: str | None = None
     device: str | None = None
     device_name: str | None = None
+    device_memory: int | None = None
+    """Bytes that the device has in all, used or not."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import bitlens.rules
 import pytest
 from bitlens.actions import fixed
 from bitlens.analysis import Analysis
+from bitlens.measurement import Environment
 from bitlens.rules import Finding, findings, page, rules
 from rules.outcomes import measured_models, original, run_all, with_numbers
 from rules.programs import Fixture, fixtures
@@ -114,3 +116,18 @@ def test_the_manual_is_made_from_the_rules() -> None:
     script = Path(__file__).parents[2] / "docs" / "rule_pages.py"
     ran = subprocess.run([sys.executable, str(script), "--check"], capture_output=True, text=True)
     assert (ran.returncode, ran.stdout.strip()) == (0, ""), ran.stderr
+
+
+def test_a_model_larger_than_its_device_is_found_without_a_budget() -> None:
+    """A real measurement, on a device that is said to have 10 KB."""
+    (fixture,) = [fixture for fixture in FIXTURES if fixture.id == "too_large"]
+    models = measured_models(fixture.before, fixture.path.absolute())
+    analysis = with_numbers(Analysis(fixture.path, fixture.before), models)
+    small = Environment("3.11", "2.13", "cuda", "a small GPU", 10_000)
+    placed = [replace(p, numbers=replace(p.numbers, environment=small)) for p in analysis.placed]
+    (finding,) = findings(replace(analysis, placed=tuple(placed)))
+    assert finding.code == "BL502"
+    assert (
+        "a small GPU (10.0 KB). It would fit as float16" in finding.message
+    )
+    assert findings(analysis) == ()

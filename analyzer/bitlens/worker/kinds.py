@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib.metadata
+import os
 import platform
 import sys
 import traceback
@@ -117,12 +118,22 @@ def _environment(job: Job) -> Event:
         "torch": torch.__version__,
         "device": device,
         "device_name": torch.cuda.get_device_name() if device == "cuda" else _processor(),
+        "device_memory": _memory(device),
     }
 
 
 def measuring_device(wanted: str) -> str:
     """The device on which weights are measured: `auto` is the GPU where there is one."""
     return "cuda" if wanted in ("auto", "cuda") and torch.cuda.is_available() else "cpu"
+
+
+def _memory(device: str) -> int | None:
+    """Bytes of the GPU, or of the machine; None where the system does not tell."""
+    if device == "cuda":
+        return int(torch.cuda.get_device_properties().total_memory)
+    with contextlib.suppress(AttributeError, ValueError, OSError):
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return None
 
 
 def _processor() -> str | None:
