@@ -2,9 +2,9 @@
 
     python editor-client/vscode/build.py [FOLDER]    default: dist/ beside pyproject.toml
 
-The pure one holds bitlens' own wheel, to be installed into an environment of the extension's own when the
-user asks. The other one holds the server with all that it needs, and libcst's compiled parts for every Python that has
-one.
+The pure one holds bitlens' own wheel, to be installed on request into an environment of the extension's own.
+The other one holds the server with all that it needs, and libcst's compiled parts for every Python that has
+a wheel.
 """
 
 from __future__ import annotations
