@@ -6,13 +6,14 @@ the program asked for, remote code stays off, and `.cuda()` means the CPU where 
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import importlib.abc
 import importlib.machinery
 import os
 import sys
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from types import ModuleType
 from typing import Any, Callable
 
@@ -39,40 +40,63 @@ def install(loads: Loads, meta: bool = False) -> None:
         ),
         "transformers.dynamic_module_utils": _refuse_remote_code,
     }
-    sys.meta_path.insert(0, _PatchOnImport(hooks))
+    sys.meta_path.insert(0, _PatchOnImport(hooks, meta))
     for name, patch in hooks.items():
         if name in sys.modules:
             patch(sys.modules[name])
 
 
 class _PatchOnImport(importlib.abc.MetaPathFinder):
-    """Runs a function on a module right after its first import."""
+    """Runs a function on a module right after its first import.
 
-    def __init__(self, hooks: dict[str, Callable[[Any], None]]) -> None:
+    With `meta`, modules are executed outside the meta device: many make real tensors when they are imported.
+    """
+
+    def __init__(self, hooks: dict[str, Callable[[Any], None]], meta: bool) -> None:
         self._hooks = hooks
+        self._meta = meta
 
     def find_spec(
         self, name: str, path: Any = None, target: Any = None
     ) -> importlib.machinery.ModuleSpec | None:
         patch = self._hooks.get(name)
-        if patch is None:
+        if patch is None and not self._meta:
             return None
         for finder in sys.meta_path:
             spec = None if finder is self else finder.find_spec(name, path, target)
-            if spec is not None and spec.loader is not None:
-                spec.loader.exec_module = _followed_by(patch, spec.loader.exec_module)  # type: ignore[assignment, method-assign]
+            if spec is not None:
+                if isinstance(spec.loader, importlib.machinery.SourceFileLoader):
+                    spec.loader.exec_module = self._executing(spec.loader.exec_module, patch)  # type: ignore[assignment, method-assign]
                 return spec
         return None
 
+    def _executing(
+        self, execute: Callable[[ModuleType], None], patch: Callable[[Any], None] | None
+    ) -> Callable[[ModuleType], None]:
+        def exec_module(module: ModuleType) -> None:
+            with _off_meta():
+                execute(module)
+            if patch is not None:
+                patch(module)
 
-def _followed_by(
-    patch: Callable[[Any], None], execute: Callable[[ModuleType], None]
-) -> Callable[[ModuleType], None]:
-    def exec_and_patch(module: ModuleType) -> None:
-        execute(module)
-        patch(module)
+        return exec_module
 
-    return exec_and_patch
+
+@contextlib.contextmanager
+def _off_meta() -> Iterator[None]:
+    """Take every function mode, the meta device among them, off for a while.
+
+    In torch 2.6 a nested `torch.device("cpu")` breaks the outer one, and torch._dynamo cannot be imported
+    with functions disabled.
+    """
+    modes = []
+    while torch._C._len_torch_function_stack():
+        modes.append(torch._C._pop_torch_function_stack())
+    try:
+        yield
+    finally:
+        for mode in reversed(modes):
+            torch._C._push_on_torch_function_stack(mode)
 
 
 def _patch_torch_load(loads: Loads, meta: bool) -> None:
