@@ -26,7 +26,7 @@ def bytes_of(*tensors: torch.Tensor) -> int:
     return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(weight=weights(conv=False))
 def test_llm_int8(weight: torch.Tensor) -> None:
     codes, row_stats, _ = functional.int8_vectorwise_quant(weight.half())
@@ -37,7 +37,7 @@ def test_llm_int8(weight: torch.Tensor) -> None:
 
 
 @pytest.mark.parametrize("scheme_id", FOUR_BIT)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(weight=weights(conv=False))
 def test_four_bits(scheme_id: str, weight: torch.Tensor) -> None:
     """Finite weights, since others get no number; no denormal scales where scales are quantized too."""

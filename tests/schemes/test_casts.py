@@ -13,7 +13,7 @@ CASTS = [id for id in schemes.all_ids() if schemes.get(id).library == "torch"]
 
 
 @pytest.mark.parametrize("dtype", CASTS)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(weight=weights())
 def test_a_cast_is_torch_s_cast_and_its_losses_are_counted(dtype: str, weight: torch.Tensor) -> None:
     cast = weight.to(getattr(torch, dtype)).float()

@@ -64,7 +64,7 @@ def rows_of_256(draw: st.DrawFn) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("kind", ["Q4_K", "Q5_K", "Q6_K"])
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(weight=rows_of_256())
 def test_values_and_bytes_are_the_library_s(ggml: ctypes.CDLL, kind: str, weight: torch.Tensor) -> None:
     scheme = schemes.get(f"gguf.{kind.lower()}")

@@ -12,7 +12,7 @@ quantize = pytest.importorskip("hqq.core.quantize")
 
 
 @pytest.mark.parametrize("bits", [4, 3, 2])
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(weight=weights(conv=False))
 def test_values_and_bytes_are_the_library_s(bits: int, weight: torch.Tensor) -> None:
     scheme = schemes.get(f"hqq.int{bits}_g64")

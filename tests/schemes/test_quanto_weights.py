@@ -33,7 +33,7 @@ def library(scheme_id: str, weight: torch.Tensor) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("scheme_id", [id for id in schemes.all_ids() if id.startswith("quanto.")])
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(weight=weights())
 def test_values_and_bytes_are_the_library_s(scheme_id: str, weight: torch.Tensor) -> None:
     scheme, dtype = schemes.get(scheme_id), str(weight.dtype)[6:]

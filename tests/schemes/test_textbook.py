@@ -38,7 +38,7 @@ def check(
 
 @pytest.mark.parametrize("bits", [8, 4])
 @pytest.mark.parametrize("granularity", ["tensor", "channel", "g128"])
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(weight=weights())
 def test_symmetric(granularity: str, bits: int, weight: torch.Tensor) -> None:
     if not has_groups(f"int{bits}.symmetric.{granularity}", weight):
@@ -49,7 +49,7 @@ def test_symmetric(granularity: str, bits: int, weight: torch.Tensor) -> None:
 
 @pytest.mark.parametrize("bits", [8, 4])
 @pytest.mark.parametrize("granularity", ["tensor", "channel", "g128"])
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(weight=weights())
 def test_asymmetric(granularity: str, bits: int, weight: torch.Tensor) -> None:
     if not has_groups(f"int{bits}.asymmetric.{granularity}", weight):

@@ -22,7 +22,7 @@ def stored(weight: torch.Tensor) -> int:
     )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(weight=weights(conv=False))
 def test_dynamic(weight: torch.Tensor) -> None:
     assume(weight.isfinite().all())
@@ -35,7 +35,7 @@ def test_dynamic(weight: torch.Tensor) -> None:
 
 
 @pytest.mark.parametrize("engine", ["x86", "qnnpack"])
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(weight=weights())
 def test_static(engine: str, weight: torch.Tensor) -> None:
     """The configuration's own observer and torch's quantized tensor, which is what convert() packs."""

@@ -23,7 +23,7 @@ def library(scheme_id: str, weight: torch.Tensor) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("scheme_id", RUNS_HERE)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(weight=weights(conv=False))
 def test_values_and_bytes_are_the_library_s(scheme_id: str, weight: torch.Tensor) -> None:
     scheme, dtype = schemes.get(scheme_id), str(weight.dtype)[6:]

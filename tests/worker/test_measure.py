@@ -42,10 +42,10 @@ def test_the_measures_are_their_definitions() -> None:
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float64])
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(
     shape=st.tuples(st.integers(1, 12), st.sampled_from((1, 5, 64, 96, 100, 256, 1000))),
-    chunk=st.sampled_from((100, 1000, 4096)),
+    chunk=st.sampled_from((300, 1000, 4096)),
     threads=st.sampled_from((1, 2, 3)),
     seed=st.integers(0, 1000),
 )
@@ -79,7 +79,7 @@ def test_magnitudes_whose_squares_leave_float32_are_measured_all_the_same(scheme
 @pytest.mark.parametrize("scheme", MEASURED)
 @pytest.mark.parametrize("value", [math.inf, math.nan])
 def test_weights_that_are_not_finite_are_reported_and_not_measured(scheme: str, value: float) -> None:
-    weight = torch.randn(4, 128)
+    weight = torch.randn(4, 256)
     weight[1, 2] = value
     result = measured(weight, scheme)
     assert result["relative_error"] is result["sqnr_db"] is result["max_abs_error"] is None

@@ -34,7 +34,7 @@ class LayerFacts:
     """Dotted names of the classes in the module's method resolution order, its own first."""
     tensors: tuple[TensorFacts, ...]
     output_embedding: bool = False
-    """Whether transformers' quantizers skip it: `get_output_embeddings()`, or the owner of the last parameter."""
+    """Whether transformers' quantizers skip it: its output embedding, or the owner of its last parameter."""
 
     def tensor(self, name: str) -> TensorFacts | None:
         """The tensor of this name, or None."""

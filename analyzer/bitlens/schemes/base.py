@@ -87,7 +87,10 @@ class Scheme(ABC):
 
     @abstractmethod
     def block(self, shape: Shape, dtype: str) -> int:
-        """Elements of one block: they share their parameters, and no other element matters to them."""
+        """Elements of one block: they share their parameters, and no other element matters to them.
+
+        A block of more than 256 may come in pieces that know the extremes of the whole, not its elements.
+        """
 
     def round_trip(self, chunk: Chunk) -> Tensor:
         """What the library computes with after quantizing `chunk.weight`: same shape, any floating dtype.

@@ -22,6 +22,10 @@ CHUNK_ELEMENTS = 1 << 17
 """512 KB of float32: small enough for the cache, large enough to drown what a call of torch costs."""
 
 
+_UNCUT = 256
+"""A chunk is never smaller: formats that search within a block need it whole."""
+
+
 class Sums(NamedTuple):
     """What one scheme does to a weight or a part of it."""
 
@@ -59,7 +63,7 @@ class Streamer:
     """Measures weights; keeps its memory and threads from one weight to the next."""
 
     def __init__(self, threads: int = 1, chunk_elements: int = CHUNK_ELEMENTS) -> None:
-        self.chunk_elements = chunk_elements
+        self.chunk_elements = max(chunk_elements, _UNCUT)
         self._workspaces = [Workspace() for _ in range(max(1, threads))]
         self._pool = ThreadPoolExecutor(threads) if threads > 1 else None
 
