@@ -1,12 +1,12 @@
 """How long an editor waits: from an edit to the answer, from opening to the first hints, while scrolling.
 
-Every server in the same run, on transformers' largest modeling file: ours beside ruff (diagnostics) and ty (inlay
-hints) where they are installed. Then the memory of our server with many such files open.
+Every server in the same run, on transformers' largest modeling file: ours beside ruff (diagnostics) and ty
+(inlay hints) where they are installed. Then the memory of our server with many such files open.
 
     python benchmarks/latency.py [--rounds 30] [--files 50] [--skip NAME ...]
 
-`answer` counts to the first reply after an edit, which may hold numbers that were known before it; `settled` to the
-refresh after which nothing changes any more.
+`answer` counts to the first reply after an edit, which may hold numbers that were known before it; `settled`
+to the refresh after which nothing changes any more.
 """
 
 from __future__ import annotations

@@ -38,7 +38,7 @@ torch.save(model.state_dict(), "x.pt")
 
 
 def write_marking(folder: Path, marker: Path) -> tuple[Path, str]:
-    """A program in `folder` that leaves `marker` behind as soon as any of it runs: itself, or what it imports."""
+    """A program that leaves `marker` behind as soon as any of it runs: itself, or what it imports."""
     mark = f"import pathlib\n\npathlib.Path({str(marker)!r}).touch()\n"
     part = NET.partition("\n\n\nmodel")[0]
     (folder / "part.py").write_text(mark + part, encoding="utf-8")

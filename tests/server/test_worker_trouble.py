@@ -9,7 +9,7 @@ import pytest
 from server.clients import Editor, Message, label, polled
 from server.programs import NET
 
-PROGRAM = """\
+PART = """\
 import os, sys, time
 from torch import nn
 
@@ -19,10 +19,9 @@ class Net(nn.Module):
         super().__init__()
         self.fc = nn.Linear(4, 4)
         {trouble}
-
-
-model = Net()
 """
+PROGRAM = "from part import Net\n\nmodel = Net()\n"
+"""What is imported runs as it is; of the program itself, calls like these are left out."""
 TROUBLES = {
     "hang": ("while True: pass", "took more than 12 s"),
     "die": ("os._exit(7)", "ended"),
@@ -36,7 +35,8 @@ TROUBLES = {
 def test_one_measurement_is_lost_and_nothing_else(kind: str, tmp_path: Path) -> None:
     trouble, message = TROUBLES[kind]
     bad, good = tmp_path / "bad.py", tmp_path / "good.py"
-    bad.write_text(PROGRAM.format(trouble=trouble))
+    bad.write_text(PROGRAM)
+    (tmp_path / "part.py").write_text(PART.format(trouble=trouble))
     good.write_text(NET)
     settings = {"measure": {"timeLimit": 12}} if kind == "hang" else None
     with Editor("vscode", tmp_path, {"trusted": True}, settings) as editor:
@@ -66,7 +66,8 @@ def ended(message: Message) -> bool:
 def test_cancelling_ends_the_worker_at_once(tmp_path: Path) -> None:
     """By the command and by the client's own progress bar."""
     path = tmp_path / "slow.py"
-    path.write_text(PROGRAM.format(trouble="time.sleep(300)"))
+    path.write_text(PROGRAM)
+    (tmp_path / "part.py").write_text(PART.format(trouble="time.sleep(300)"))
     with Editor("vscode", tmp_path, {"trusted": True}) as editor:
         editor.open(path.as_uri(), path.read_text())
         for way in ("command", "bar"):
