@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from bitlens.measurement import Environment, Layer, Line, Model, SchemeResult, Tensor
+from bitlens.measurement import Environment, Histogram, Layer, Line, Model, SchemeResult, Tensor
 from bitlens.problems import Problem
 from bitlens.worker.wire import Event
 
@@ -69,9 +69,11 @@ class Collector:
 
 
 def _layer(event: Event) -> Layer:
-    own = {key: value for key, value in event.items() if key not in ("event", "tensors", "schemes")}
+    own = {k: v for k, v in event.items() if k not in ("event", "tensors", "schemes", "histogram")}
     tensors = tuple(Tensor(**{**tensor, "shape": tuple(tensor["shape"])}) for tensor in event["tensors"])
-    return Layer(**own, tensors=tensors, schemes=_schemes(event["schemes"]))
+    spread = event.get("histogram")
+    histogram = Histogram(spread["low"], spread["high"], tuple(spread["counts"])) if spread else None
+    return Layer(**own, tensors=tensors, schemes=_schemes(event["schemes"]), histogram=histogram)
 
 
 def _schemes(entries: Mapping[str, Mapping[str, Any]]) -> dict[str, SchemeResult]:

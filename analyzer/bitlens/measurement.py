@@ -56,6 +56,17 @@ class Tensor:
 
 
 @dataclass(frozen=True, slots=True)
+class Histogram:
+    """How many of a layer's weights (its largest parameter's; evenly spaced ones of many) lie in each of
+    equal steps.
+    """
+
+    low: float
+    high: float
+    counts: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Layer:
     """A module that owns at least one parameter or buffer itself."""
 
@@ -72,6 +83,8 @@ class Layer:
     tensors: tuple[Tensor, ...]
     schemes: dict[str, SchemeResult] = field(default_factory=dict)
     note: str | None = None
+    histogram: Histogram | None = None
+    """None where it was not asked for, and where no values are known."""
     cell: int | None = None
     """In a notebook: the cell, counted from 1, in which `line` stands."""
 

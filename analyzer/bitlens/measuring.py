@@ -39,6 +39,7 @@ class Options:
     """Bytes; 0 for none, None for the default, `memory.default_limit()`."""
     model: str | None = None
     config: str | None = None
+    histograms: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +136,7 @@ def _base_job(options: Options) -> Job:
         device=options.device,
         allow_network=options.allow_network,
         memory_limit=_memory_limit(options),
+        histograms=options.histograms,
         config=str(Path(options.config).absolute()) if options.config else None,
     )
 

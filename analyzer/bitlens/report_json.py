@@ -11,15 +11,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from bitlens.measurement import Environment, Layer, Line, Model, Report, SchemeResult, Tensor
+from bitlens.measurement import Environment, Histogram, Layer, Line, Model, Report, SchemeResult, Tensor
 from bitlens.problems import BitlensError, Problem
 
 FORMAT = "bitlens.analysis/1"
 SCHEMA_FILE = Path(__file__).with_name("analysis.schema.json")
 
 _RENAMED = {"class_": "class"}
-_ABSENT_IF_NONE = ("overflow", "underflow", "cell")
-"""Keys that only casts and notebooks have."""
+_ABSENT_IF_NONE = ("overflow", "underflow", "cell", "histogram")
+"""Keys that only casts and notebooks have, or that were not asked for."""
 
 
 def to_document(report: Report, base: Path | None = None) -> dict[str, Any]:
@@ -99,7 +99,9 @@ def _model(data: Mapping[str, Any]) -> Model:
 
 def _layer(data: Mapping[str, Any]) -> Layer:
     tensors = tuple(_known(Tensor, tensor, shape=tuple(tensor["shape"])) for tensor in data["tensors"])
-    layer: Layer = _known(Layer, data, tensors=tensors, schemes=_schemes(data))
+    spread = data.get("histogram")
+    histogram = _known(Histogram, spread, counts=tuple(spread["counts"])) if spread else None
+    layer: Layer = _known(Layer, data, tensors=tensors, schemes=_schemes(data), histogram=histogram)
     return layer
 
 

@@ -120,4 +120,5 @@ def options_of(settings: Settings) -> measuring.Options:
         allow_network=wanted.allow_network,
         time_limit=wanted.time_limit,
         memory_limit=parse_size(wanted.memory_limit) if wanted.memory_limit else None,
+        histograms=True,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from bitlens.analysis import Placed
@@ -35,7 +35,7 @@ def _tree(layers: tuple[Layer, ...], name: str) -> _Node:
 
 
 def as_data(placed: Placed) -> dict[str, Any]:
-    """The tree as JSON: name, type, file, line, parameters, bytes, dtype, schemes, children."""
+    """The tree as JSON: name, type, file, line, parameters, bytes, dtype, schemes, histogram, children."""
     return _data(_tree(placed.numbers.model.layers, placed.numbers.model.name))
 
 
@@ -52,6 +52,7 @@ def _data(node: _Node) -> dict[str, Any]:
         "parameters": sum(layer.parameters for layer in layers),
         "bytes": sum(layer.bytes + layer.buffer_bytes for layer in layers),
         "schemes": {id: {"bytes": r.bytes, "relative_error": r.relative_error} for id, r in schemes.items()},
+        "histogram": asdict(node.layer.histogram) if node.layer and node.layer.histogram else None,
         "children": [_data(child) for child in node.children.values()],
     }
 

@@ -10,6 +10,7 @@ import torch
 
 from bitlens.backends.facts import LayerFacts, TensorFacts
 from bitlens.worker.failure import Failure
+from bitlens.worker.histogram import histogram
 from bitlens.worker.measure import Measurer
 from bitlens.worker.wire import Event, Job
 
@@ -74,6 +75,7 @@ class Stream:
                 "tensors": [asdict(t) for t in source.tensors],
                 "schemes": self._measurer.layer(facts, _Values(source)),
                 "note": source.note,
+                **({"histogram": _spread(source)} if self._job.histograms else {}),
             }
         )
 
@@ -106,6 +108,13 @@ class _Values(Mapping[str, torch.Tensor]):
 
     def __len__(self) -> int:
         return len(self._source.stored)
+
+
+def _spread(source: LayerSource) -> dict[str, Any] | None:
+    """The histogram of the layer's largest parameter; None where no values are known."""
+    named = [t for t in source.tensors if t.kind == "parameter" and t.name in source.stored]
+    largest = max(named, key=lambda t: _elements(t.shape), default=None)
+    return None if largest is None else histogram(source.read(largest.name))
 
 
 def _elements(shape: tuple[int, ...]) -> int:

@@ -45,6 +45,8 @@ class Job:
     """program: the expression that is the model once the slice has run."""
     name: str | None = None
     line: int | None = None
+    histograms: bool = False
+    """Whether layers say how their weights are spread; costs another look at one tensor of each."""
     config: str | None = None
     """checkpoint: a config.json (or its folder) that names the class, if it is not beside the weights."""
 
