@@ -29,6 +29,13 @@ export function percent(share: number | null | undefined): string {
   return share === 0 ? "0%" : share < 0.00001 ? "<0.001%" : `${threeDigits(share * 100)}%`;
 }
 
+/** A relative error in four characters, as hints write it: `.6%`, `9.9%`, `12%`. */
+export function share(error: number): string {
+  const value = error * 100;
+  const digits = value < 0.095 ? 2 : value < 9.95 ? 1 : 0;
+  return value === 0 ? "0%" : value < 0.005 ? "<.01%" : `${value.toFixed(digits).replace(/^0\./, ".")}%`;
+}
+
 function threeDigits(value: number): string {
   return value >= 100 ? value.toFixed(0) : value >= 10 ? value.toFixed(1) : value >= 1 ? value.toFixed(2) : value.toPrecision(3);
 }
@@ -47,7 +54,7 @@ export function scheme(id: string): string {
 }
 
 /** A bar of eighths, `width` characters long, for a share of one. */
-export function bar(share: number, width = 6): string {
+export function bar(share: number, width = 4): string {
   const eighths = Math.round(Math.min(1, Math.max(0, share)) * width * 8);
   const [full, rest] = [Math.floor(eighths / 8), eighths % 8];
   const text = "█".repeat(full) + (rest > 0 ? "▏▎▍▌▋▊▉".charAt(rest - 1) : "");

@@ -1,6 +1,6 @@
 import * as vscode from "vscode";
 import { activeDocument, reveal } from "./documents";
-import { bar, count, dtype, percent, scheme, size } from "./format";
+import { bar, count, dtype, percent, scheme, share, size } from "./format";
 import { arranged, type Branch, type Model, type Order } from "./model";
 import type { Server } from "./server";
 
@@ -135,7 +135,7 @@ export class ModelTree implements vscode.TreeDataProvider<Row>, vscode.Disposabl
 
 function errorOf({ branch }: Row, id: string): string {
   const result = branch.node.schemes[id];
-  return result === undefined ? "" : `${scheme(id)} ${result.relative_error === null ? "–" : percent(result.relative_error)}`;
+  return result === undefined ? "" : `${scheme(id)} ${result.relative_error === null ? "–" : share(result.relative_error)}`;
 }
 
 function tooltip({ branch, model }: Row): vscode.MarkdownString {

@@ -63,6 +63,10 @@ def test_the_model_tree_opens_and_jumps_to_the_line(opened: Opener) -> None:
     window.lens("model tree").click()
     expect(window.row("words")).to_contain_text("46.1 MB", timeout=PATIENCE)
     window.picture("tree")
+    window.command("bitlens: Filter…")
+    window.page.keyboard.type("head")
+    window.page.keyboard.press("Enter")
+    expect(window.row("words")).to_have_count(0, timeout=PATIENCE)
     window.row("head").click()
     expect(window.page.locator(".statusbar-item").filter(has_text="Ln 21")).to_be_visible(timeout=PATIENCE)
 
@@ -79,6 +83,7 @@ def test_the_report_shows_the_models_memory(opened: Opener) -> None:
     window.page.keyboard.press("ArrowRight")
     selected = inner.locator('.tile[aria-selected="true"]')
     expect(selected).to_have_attribute("aria-label", re.compile("blocks"), timeout=PATIENCE)
+    expect(inner.locator(".histogram .bar")).to_have_count(64, timeout=PATIENCE)
     window.picture("report")
     window.page.keyboard.press("Enter")
     expect(window.page.locator(".statusbar-item").filter(has_text=re.compile("Ln 1[0-3]"))).to_be_visible(
@@ -96,8 +101,7 @@ def test_a_quick_fix_quantizes_and_the_saved_file_runs(
     window.picture("quantize")
     rows.filter(has_text=re.compile("quantize.*int8", re.IGNORECASE)).first.click()
     expect(window.line("freeze(model)")).to_be_visible(timeout=PATIENCE)
-    window.save()
-    text = (folder / "classifier.py").read_text("utf-8")
+    text = window.save(folder / "classifier.py", "freeze(model)")
     assert "quantize(model, weights=qint8)" in text
     assert "词嵌入 😋" in text
     assert run_program(folder / "classifier.py") == "torch.Size([10])\n"

@@ -84,10 +84,15 @@ class Window:
         """The messages that popped up."""
         return self.page.locator(".notification-list-item-message")
 
-    def save(self) -> None:
-        """Save the active editor, and wait until it is clean."""
+    def save(self, file: Path, text: str) -> str:
+        """Save the active editor, and wait until the file on disk holds `text`; what it holds."""
+        expect(self.page.locator(".tab.active.dirty")).to_have_count(1, timeout=PATIENCE)
         self.page.keyboard.press("Control+s")
-        expect(self.page.locator(".tab.active.dirty")).to_have_count(0, timeout=PATIENCE)
+        for _ in range(PATIENCE // 200):
+            if text in file.read_text("utf-8"):
+                break
+            self.page.wait_for_timeout(200)
+        return file.read_text("utf-8")
 
     def picture(self, name: str) -> None:
         """Keep a screenshot."""

@@ -12,8 +12,6 @@ interface Leaf {
   readonly path: string;
 }
 
-const WIDTH = 960;
-const HEIGHT = 420;
 const COLORS = 6;
 
 const vscode = acquireVsCodeApi();
@@ -27,6 +25,13 @@ window.addEventListener("message", (event: MessageEvent<ReportData>) => {
   shown = Math.min(shown, Math.max(0, data.models.length - 1));
   draw();
 });
+let width = 0;
+new ResizeObserver(() => {
+  if (root.clientWidth !== width) {
+    width = root.clientWidth;
+    draw();
+  }
+}).observe(root);
 vscode.postMessage({ kind: "ready" });
 
 function draw(): void {
@@ -61,18 +66,21 @@ function header({ models, text }: ReportData, model: Model): HTMLElement {
 }
 
 function treemap({ text }: ReportData, layers: readonly Leaf[]): Element {
-  const areas = squarify(layers.map((leaf) => leaf.node.bytes), { x: 0, y: 0, width: WIDTH, height: HEIGHT });
-  const tiles = layers.map((leaf, at) => tile(leaf, areas[at] ?? { x: 0, y: 0, width: 0, height: 0 }, at));
-  const picture = svg("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "listbox", "aria-label": text.treemap, class: "treemap" }, ...tiles);
+  const whole = { x: 0, y: 0, width: Math.max(200, root.clientWidth), height: Math.min(420, Math.max(200, root.clientWidth * 0.45)) };
+  const areas = squarify(layers.map((leaf) => leaf.node.bytes), whole);
+  const types = [...new Set(layers.map((leaf) => leaf.node.type))];
+  const tiles = layers.map((leaf, at) => tile(leaf, areas[at] ?? { ...whole, width: 0 }, types.indexOf(leaf.node.type)));
+  const picture = svg("svg", { viewBox: `0 0 ${whole.width} ${whole.height}`, role: "listbox", "aria-label": text.treemap, class: "treemap" }, ...tiles);
   picture.addEventListener("keydown", (event) => { move(event, layers); });
   return element("section", { "aria-label": text.treemap }, picture);
 }
 
-function tile(leaf: Leaf, area: Rectangle, at: number): Element {
+/** Layers of the same type get the same colour, the largest layer's type the first. */
+function tile(leaf: Leaf, area: Rectangle, type: number): Element {
   const isSelected = leaf.path === selected;
   const label = `${leaf.path}, ${leaf.node.type ?? ""}, ${size(leaf.node.bytes)}`;
-  const group = svg("g", { role: "option", "aria-label": label, "aria-selected": String(isSelected), tabindex: isSelected ? "0" : "-1", "data-at": String(at), class: "tile" });
-  const color = `color${kindOf(leaf) % COLORS}`;
+  const group = svg("g", { role: "option", "aria-label": label, "aria-selected": String(isSelected), tabindex: isSelected ? "0" : "-1", class: "tile" });
+  const color = `color${type % COLORS}`;
   group.append(svg("rect", { x: area.x + 1, y: area.y + 1, width: Math.max(0, area.width - 2), height: Math.max(0, area.height - 2), class: color }));
   group.append(svg("title", {}, label));
   if (area.width > 70 && area.height > 30) {
@@ -82,11 +90,6 @@ function tile(leaf: Leaf, area: Rectangle, at: number): Element {
   }
   group.addEventListener("click", () => { select(leaf.path); });
   return group;
-}
-
-/** Layers of the same kind get the same colour. */
-function kindOf(leaf: Leaf): number {
-  return Array.from(leaf.node.type ?? "").reduce((sum, letter) => (sum * 31 + letter.charCodeAt(0)) % 9973, 7);
 }
 
 function shortened(text: string, room: number): string {
