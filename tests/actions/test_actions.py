@@ -6,13 +6,12 @@ from __future__ import annotations
 
 import ast
 from pathlib import Path
-from typing import Any
 
 import bitlens.actions
 import pytest
 from bitlens.actions import Offer, Span, actions, applied, offers
 from bitlens.analysis import Analysis
-from rules.outcomes import measured_models, original, run_all, with_numbers
+from rules.outcomes import measured_models, original, outcomes, with_numbers
 from rules.programs import Fixture, Marker, fixtures
 
 FIXTURES = fixtures("actions")
@@ -27,11 +26,6 @@ def offered(analysis: Analysis, marker: Marker) -> Offer | None:
 def only_marker(fixture: Fixture) -> Marker:
     (marker,) = fixture.markers
     return marker
-
-
-@pytest.fixture(scope="module")
-def outcomes() -> dict[str, Any]:
-    return run_all(FIXTURES)
 
 
 def test_every_action_has_a_fixture_and_a_manual_page() -> None:
@@ -69,18 +63,18 @@ def test_every_offer_on_every_line_gives_a_program(fixture: Fixture) -> None:
 
 
 @by_name
-def test_the_program_after_runs(fixture: Fixture, outcomes: dict[str, Any]) -> None:
-    outcome = outcomes[fixture.id]
+def test_the_program_after_runs(fixture: Fixture) -> None:
+    outcome = outcomes()[fixture.id]
     assert outcome["before"] is None, outcome["before"]
     assert outcome["after"] is None, outcome["after"]
     assert outcome["holds"] is None, outcome["holds"]
 
 
 @pytest.mark.parametrize("fixture", QUANTIZED, ids=lambda f: f.id)
-def test_the_quantized_model_is_what_the_hints_said(fixture: Fixture, outcomes: dict[str, Any]) -> None:
+def test_the_quantized_model_is_what_the_hints_said(fixture: Fixture) -> None:
     """Bytes and error of every converted layer, as measured from the program before."""
     models = measured_models(original(fixture), fixture.path)
-    scheme, real = fixture.directives["scheme"], outcomes[fixture.id]["layers"]
+    scheme, real = fixture.directives["scheme"], outcomes()[fixture.id]["layers"]
     layers = {layer.path: layer for layer in models[-1].layers}
     assert set(layers) == set(real)
     converted = [path for path in real if real[path]["error"] is not None]

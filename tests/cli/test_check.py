@@ -225,4 +225,4 @@ def test_measured_rules_speak_with_measure(folder: Path, capsys: pytest.CaptureF
     capsys.readouterr()
     assert check("net.py", "--measure") == 1
     out = capsys.readouterr().out
-    assert "net.py:5:1: warning: BL501 `0`: qint4 changes its weights by" in out
+    assert "net.py:5:1: warning: BL501 `0`: quanto.qint4 changes its weights by" in out

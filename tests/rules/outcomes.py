@@ -22,16 +22,18 @@ from bitlens.measuring import Options, measure_slice, worker_for
 from bitlens.numbers import Numbers
 from bitlens.source.program import program_of
 from bitlens.source.slice import slices
-from rules.programs import Fixture
+from rules.programs import Fixture, fixtures
 
 OPTIONS = Options(
-    python=sys.executable, schemes=("float16", "quanto.qint4", "quanto.qint8", "quanto.qfloat8")
+    python=sys.executable,
+    schemes=("float16", "quanto.qint4", "quanto.qint8", "quanto.qfloat8", "torch_ao.dynamic_int8"),
 )
 QUIET = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "TQDM_DISABLE": "1"}
 
 
-def run_all(fixtures: Iterable[Fixture]) -> dict[str, Any]:
-    """Run every fixture's programs in one process."""
+@cache
+def outcomes() -> dict[str, Any]:
+    """What became of every fixture's programs, run in one process."""
     programs = {
         fixture.id: {
             "before": fixture.before,
@@ -40,7 +42,8 @@ def run_all(fixtures: Iterable[Fixture]) -> dict[str, Any]:
             "original": original(fixture),
             **fixture.directives,
         }
-        for fixture in fixtures
+        for kind in ("rules", "actions")
+        for fixture in fixtures(kind)
     }
     script = Path(__file__).with_name("run_programs.py")
     ran = subprocess.run(

@@ -6,7 +6,6 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import bitlens.rules
 import pytest
@@ -14,7 +13,7 @@ from bitlens.actions import fixed
 from bitlens.analysis import Analysis
 from bitlens.measurement import Environment
 from bitlens.rules import Finding, findings, page, rules
-from rules.outcomes import measured_models, original, run_all, with_numbers
+from rules.outcomes import measured_models, original, outcomes, with_numbers
 from rules.programs import Fixture, fixtures
 
 FIXTURES = fixtures("rules")
@@ -42,11 +41,6 @@ def matches(finding: Finding, fixture: Fixture) -> bool:
         if begins and ends and what == finding.code:
             return True
     return False
-
-
-@pytest.fixture(scope="module")
-def outcomes() -> dict[str, Any]:
-    return run_all(FIXTURES)
 
 
 def test_every_rule_has_a_fixture_and_a_manual_page() -> None:
@@ -84,9 +78,9 @@ def test_nothing_is_found_in_the_program_after(fixture: Fixture) -> None:
 
 
 @by_name
-def test_the_programs_run(fixture: Fixture, outcomes: dict[str, Any]) -> None:
+def test_the_programs_run(fixture: Fixture) -> None:
     """What is said of the program before is true, the one after runs, and what the fixture says holds."""
-    outcome = outcomes[fixture.id]
+    outcome = outcomes()[fixture.id]
     before = outcome["before"]
     assert (before.partition("\n")[0] if before else None) == fixture.directives.get("raises"), before
     assert outcome["after"] is None, outcome["after"]
@@ -94,10 +88,10 @@ def test_the_programs_run(fixture: Fixture, outcomes: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("fixture", [f for f in FIXTURES if "scheme" in f.directives], ids=lambda f: f.id)
-def test_the_quantized_model_is_what_the_measurement_says(fixture: Fixture, outcomes: dict[str, Any]) -> None:
+def test_the_quantized_model_is_what_the_measurement_says(fixture: Fixture) -> None:
     scheme = fixture.directives["scheme"]
     model = next(m for m in measured_models(original(fixture), fixture.path) if m.name == "model")
-    real = outcomes[fixture.id]["layers"]
+    real = outcomes()[fixture.id]["layers"]
     assert {layer.path for layer in model.layers} == set(real)
     for layer in model.layers:
         if real[layer.path]["error"] is not None:
@@ -127,7 +121,5 @@ def test_a_model_larger_than_its_device_is_found_without_a_budget() -> None:
     placed = [replace(p, numbers=replace(p.numbers, environment=small)) for p in analysis.placed]
     (finding,) = findings(replace(analysis, placed=tuple(placed)))
     assert finding.code == "BL502"
-    assert (
-        "a small GPU (10.0 KB). It would fit as float16" in finding.message
-    )
+    assert "a small GPU (10.0 KB). It would fit as float16" in finding.message
     assert findings(analysis) == ()

@@ -1,4 +1,4 @@
-"""quanto's `quantize` calls, the scheme that each asks for, and the layers that it leaves out."""
+"""Calls that quantize weights, the scheme that each asks for, and the layers that quanto's leave out."""
 
 from __future__ import annotations
 
@@ -9,38 +9,42 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from bitlens.analysis import Placed
-from bitlens.editing.acts import acts, quanto
+from bitlens.editing.acts import Act, acts, quanto
 from bitlens.editing.arguments import changed, set_keyword
-from bitlens.editing.code import Bound, Code, Region, argument
+from bitlens.editing.code import Bound, Code, Region, argument, chained
 from bitlens.editing.offers import TextEdit
 from bitlens.schemes import all_ids
 from bitlens.source.slicing.scopes import Atom
 
+TORCHAO = {
+    "Int8WeightOnlyConfig": "torchao.int8_weight_only",
+    "Int8DynamicActivationInt8WeightConfig": "torchao.int8_dynamic",
+    "Int4WeightOnlyConfig": "torchao.int4_weight_only",
+}
+"""torchao's configurations to the schemes that measure what they do to weights."""
+
 
 @dataclass(frozen=True, eq=False)
 class Quantization:
-    """One call of quanto's `quantize`."""
+    """One call that quantizes a model's weights."""
 
     region: Region
     atom: Atom
     call: ast.Call
     model: str
     """The variable or chain that is quantized."""
-    format: str
-    """`qint8` and the like."""
+    library: str
+    """`quanto`, `torch.ao` or `torchao`."""
+    scheme: str
+    """The id of the format as it is measured; empty for one that is not."""
     bound: Bound | None
     """The statement that made the model, where it stands in the same scope."""
 
     @property
-    def scheme(self) -> str:
-        """The id of the format as it is measured."""
-        return f"quanto.{self.format}" if f"quanto.{self.format}" in all_ids() else ""
-
-    @property
     def can_exclude(self) -> bool:
-        """Whether `exclude=` is absent, or written out so that it can be added to."""
+        """Whether the call takes `exclude=`, and it is absent or written out so that it can be added to."""
         given = argument(self.call, "exclude")
-        return given is None or _literal(given) is not None
+        return self.library == "quanto" and (given is None or _literal(given) is not None)
 
     def is_about(self, placed: Placed) -> bool:
         """Whether the measured model is the one that this call quantizes; its name where its line is not
@@ -55,22 +59,37 @@ class Quantization:
 
 
 def quantizations(code: Code) -> tuple[Quantization, ...]:
-    """Every call of quanto's `quantize` that gives a format for the weights."""
+    """Every call that quantizes weights: quanto's `quantize`, torch.ao's `quantize_dynamic`, torchao's
+    `quantize_`.
+    """
     return tuple(_quantizations(code))
 
 
 def _quantizations(code: Code) -> Iterator[Quantization]:
     for region in code.regions:
         for act in acts(code, region):
-            if act.kind == "quantize" and act.detail == "quanto":
-                given = argument(act.call, "weights", 1)
-                name = _format(code, given)
-                if name is not None:
-                    made = [b for b in code.bound if b.region is region and b.variable == act.model]
-                    made = [b for b in made if b.atom.index < act.atom.index]
-                    yield Quantization(
-                        region, act.atom, act.call, act.model, name, made[-1] if made else None
-                    )
+            scheme = _scheme(code, act) if act.kind == "quantize" else None
+            if scheme is not None and act.model in {chained(node) for node in _arguments(act.call)}:
+                made = [b for b in region.bound if b.variable == act.model and b.atom.index < act.atom.index]
+                known = scheme if scheme in all_ids() else ""
+                last = made[-1] if made else None
+                yield Quantization(region, act.atom, act.call, act.model, act.detail, known, last)
+
+
+def _arguments(call: ast.Call) -> list[ast.expr]:
+    return [*call.args, *(keyword.value for keyword in call.keywords)]
+
+
+def _scheme(code: Code, act: Act) -> str | None:
+    """The scheme that a call asks for; None where it converts no weights, or does not say into what."""
+    if act.detail == "quanto":
+        name = _format(code, argument(act.call, "weights", 1))
+        return f"quanto.{name}" if name else None
+    if act.detail == "torch.ao":
+        return "torch_ao.dynamic_int8" if code.meaning(act.call.func).endswith(".quantize_dynamic") else None
+    config = argument(act.call, "config", 1)
+    name = code.meaning(config.func).rpartition(".")[2] if isinstance(config, ast.Call) else ""
+    return TORCHAO.get(name)
 
 
 def _format(code: Code, given: ast.expr | None) -> str | None:

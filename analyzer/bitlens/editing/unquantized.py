@@ -11,7 +11,7 @@ from bitlens.editing.offers import TextEdit, applied
 
 
 def unquantized(code: Code) -> str | None:
-    """The text with quanto's `quantize` and `freeze` statements emptied, lines unmoved; None if it has none.
+    """The text without what quantizes a model in place, lines unmoved; None if nothing does.
 
     The weights of a frozen layer are rounded, so their error can only be measured where they are not.
     """
@@ -22,7 +22,7 @@ def unquantized(code: Code) -> str | None:
 def _edits(code: Code) -> Iterator[TextEdit]:
     for region in code.regions:
         for act in acts(code, region):
-            ours = act.detail == "quanto" or act.kind == "freeze"
+            ours = act.detail in {"quanto", "torchao"} or act.kind == "freeze"
             alone = isinstance(act.atom.node, ast.Expr) and act.atom.node.value is act.call
             if ours and act.kind in {"quantize", "freeze"} and alone:
                 start, end = code.start(act.call, act.atom), code.end(act.call, act.atom)

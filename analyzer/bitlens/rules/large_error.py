@@ -1,9 +1,9 @@
 """A layer that the program's quantization changes more than it should.
 
 ## What it does
-Finds layers whose measured weight error under the format that the program quantizes to (quanto's qint8 or
-qint4) is over a threshold: `diagnostics.int8-error` (0.02) and `diagnostics.int4-error` (0.15). Needs a
-measurement, of the model as it is before it is quantized.
+Finds layers whose measured weight error under the int8 or int4 format that the program quantizes to (with
+quanto, torchao, or torch.ao's dynamic quantization) is over a threshold: `diagnostics.int8-error` (0.02) and
+`diagnostics.int4-error` (0.15). Needs a measurement, of the model as it is before it is quantized.
 
 ## Why is this bad?
 The error is ‖W−Ŵ‖/‖W‖ over the layer's weights. Layers far above the others usually hold outliers, and
@@ -21,11 +21,12 @@ quantize(model, weights=qint4, exclude="lm_head")
 ```
 
 ## Fix
-Adds the layers to `exclude=` of the call. Unsafe: the model takes more memory.
+Adds the layers to `exclude=` of quanto's call. Unsafe: the model takes more memory.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from bitlens.analysis import Analysis
@@ -38,19 +39,22 @@ from bitlens.rules._rule import Found, Rule, fix
 
 
 def _find(analysis: Analysis, code: Code) -> Iterator[Found]:
-    limits = {
-        "quanto.qint8": analysis.settings.diagnostics.int8_error,
-        "quanto.qint4": analysis.settings.diagnostics.int4_error,
-    }
-    calls = [call for call in quantizations(code) if call.scheme in limits]
+    limits = {8: analysis.settings.diagnostics.int8_error, 4: analysis.settings.diagnostics.int4_error}
+    calls = [(call, limits[bits]) for call in quantizations(code) if (bits := _bits(call)) in limits]
     if not calls:
         return
     for place in layer_lines(analysis, code):
-        for call in calls:
+        for call, limit in calls:
             if call.is_about(place.placed):
-                worse = [layer for layer in place.layers if _error(layer, call) > limits[call.scheme]]
+                worse = [layer for layer in place.layers if _error(layer, call) > limit]
                 if worse:
-                    yield _found(code, place, call, worse, limits[call.scheme])
+                    yield _found(code, place, call, worse, limit)
+
+
+def _bits(call: Quantization) -> int | None:
+    """Bits of an integer format that is measured."""
+    name = re.search(r"int(8|4)", call.scheme)
+    return int(name[1]) if name else None
 
 
 def _error(layer: Layer, call: Quantization) -> float:
@@ -69,8 +73,8 @@ def _found(code: Code, place: LayerLine, call: Quantization, worse: list[Layer],
     worst = max(worse, key=lambda layer: _error(layer, call))
     many = f"×{len(worse)}, worst " if len(worse) > 1 else ""
     message = (
-        f"{many}`{worst.path}`: {call.format} changes its weights by {_error(worst, call):.1%}"
-        f" (threshold {limit:.1%}). Leave it in float with exclude=."
+        f"{many}`{worst.path}`: {call.scheme} changes its weights by {_error(worst, call):.1%}"
+        f" (threshold {limit:.1%}). Leave it in float."
     )
     return Found(place.span, message, worst.path, _repair(code, call, place, worse))
 
@@ -84,4 +88,4 @@ def _repair(code: Code, call: Quantization, place: LayerLine, worse: list[Layer]
     return fix(RULE.code, title, lambda: excluded(code, call, paths, everything))
 
 
-RULE = Rule("BL501", "large-error", "warning", ("quanto", "quantize"), _find, measured=True)
+RULE = Rule("BL501", "large-error", "warning", ("quantize",), _find, measured=True)
