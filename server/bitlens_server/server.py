@@ -6,6 +6,7 @@ import asyncio
 import logging
 import sys
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Any
 
 from bitlens import __version__
@@ -97,6 +98,11 @@ class Server(LanguageServer):
     def tell(self, message: str, kind: types.MessageType = types.MessageType.Error) -> None:
         """Show a message to the user."""
         self.window_show_message(types.ShowMessageParams(kind, f"bitlens: {message}"))
+
+    def say_wrong_settings(self, path: Path) -> None:
+        """Tell what is wrong in the settings for a file, once."""
+        for complaint in self.settings.new_complaints(path):
+            self.tell(complaint, types.MessageType.Warning)
 
     def ask(self, method: str, params: Any = None) -> None:
         """Ask the client for something whose answer does not matter."""

@@ -26,6 +26,7 @@ class SettingsStore:
 
     def __init__(self) -> None:
         self._client: dict[Path | None, Mapping[str, Any]] = {}
+        self._told: set[str] = set()
         self._overrides: dict[str, Any] = {}
         self._resolved: dict[Path, tuple[Settings, tuple[str, ...]]] = {}
 
@@ -50,9 +51,11 @@ class SettingsStore:
         """The settings for a file."""
         return self._of(path.absolute().parent)[0]
 
-    def complaints(self, path: Path) -> tuple[str, ...]:
-        """What is wrong in the settings for a file."""
-        return self._of(path.absolute().parent)[1]
+    def new_complaints(self, path: Path) -> tuple[str, ...]:
+        """What is wrong in the settings for a file and was not told yet."""
+        wrong = [one for one in self._of(path.absolute().parent)[1] if one not in self._told]
+        self._told.update(wrong)
+        return tuple(wrong)
 
     def _of(self, folder: Path) -> tuple[Settings, tuple[str, ...]]:
         if folder not in self._resolved:

@@ -213,5 +213,7 @@ def test_settings_are_live(tmp_path: Path) -> None:
         client.notify("workspace/didChangeConfiguration", {"settings": None})
         await asyncio.sleep(0.05)
         assert await severity(client) == [1]
+        told = [m["params"]["message"] for m in client.received if m.get("method") == "window/showMessage"]
+        assert told == ["bitlens: editor: diagnostics.enabled: 'yes' is not a bool"]
 
     played(scenario)

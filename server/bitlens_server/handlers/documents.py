@@ -80,6 +80,7 @@ def notebook_did_close(server: Server, params: types.DidCloseNotebookDocumentPar
 def _opened(server: Server, program: str) -> None:
     snapshot = server.session.snapshot(program)
     server.known.opened(program, snapshot)
+    server.say_wrong_settings(snapshot.path)
     server.studies.now(program)
     _changed(server)
     if server.client.trusted and server.settings.of(snapshot.path).measure.when == "onOpen":

@@ -71,6 +71,7 @@ def shutdown(server: Server, params: object) -> None:
 def everything_changed(server: Server) -> None:
     """Every open program gets a new answer."""
     for program in server.session.programs():
+        server.say_wrong_settings(server.session.snapshot(program).path)
         server.news(program)
         server.studies.soon(program)
 
