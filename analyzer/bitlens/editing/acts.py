@@ -22,7 +22,7 @@ _SAVING = {
     "accelerate.save_model",
 }
 _SAVING_METHODS = frozenset(["state_dict", "save_pretrained", "push_to_hub", "save_checkpoint"])
-_MEASURING = re.compile(r"(?:^|_)(size|sizes|memory|footprint|latency|benchmark|throughput|bytes|nbytes)(?:_|$)")
+_MEASURING = re.compile(r"(?:^|_)(sizes?|memory|footprint|latency|benchmark|throughput|n?bytes)(?:_|$)")
 _RUNNING = frozenset(["forward", "generate", "encode", "predict"])
 _CASTS = {"half": "float16", "bfloat16": "bfloat16", "float": "float32", "double": "float64"}
 _QUANTIZING = {
