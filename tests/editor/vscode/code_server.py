@@ -89,12 +89,17 @@ class CodeServer:
 
     def _wait(self) -> None:
         for _ in range(300):
-            try:
-                urllib.request.urlopen(f"http://127.0.0.1:{self.port}/healthz", timeout=2).close()
+            if self._answers():
                 return
-            except (urllib.error.URLError, OSError):
-                time.sleep(0.2)
+            time.sleep(0.2)
         raise TimeoutError((self.user / "code-server.log").read_text())
+
+    def _answers(self) -> bool:
+        try:
+            urllib.request.urlopen(f"http://127.0.0.1:{self.port}/healthz", timeout=2).close()
+        except (urllib.error.URLError, OSError):
+            return False
+        return True
 
     def stop(self) -> None:
         """End it and everything that it started."""

@@ -1,4 +1,4 @@
-"""The extension in VS Code itself: which server runs, what an untrusted workspace may do, and how it comes back."""
+"""The extension in VS Code itself: its server stopped or changed, and a workspace that nobody trusts."""
 
 from __future__ import annotations
 

@@ -1,0 +1,44 @@
+"""What the extension's package.json says agrees with the Python declaration, and with the Chinese texts."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import bitlens
+from bitlens.settings import declared
+
+EXTENSION = Path(__file__).parents[2] / "editor-client" / "vscode"
+
+
+def read(name: str) -> Any:
+    return json.loads((EXTENSION / name).read_text("utf-8"))
+
+
+def test_the_settings_are_as_declared() -> None:
+    """After a change of the settings: python editor-client/vscode/manifest.py"""
+    command = [sys.executable, str(EXTENSION / "manifest.py"), "--check"]
+    assert subprocess.run(command, capture_output=True, text=True).stdout == "out of date: nothing\n"
+
+
+def test_no_workspace_chooses_what_runs_in_restricted_mode() -> None:
+    restricted = read("package.json")["capabilities"]["untrustedWorkspaces"]["restrictedConfigurations"]
+    chosen = {f"bitlens.{item.editor}" for item in declared() if item.restricted}
+    assert chosen | {"bitlens.path", "bitlens.args", "bitlens.cwd"} == set(restricted)
+
+
+def test_the_versions_are_in_step() -> None:
+    assert read("package.json")["version"] == read("package-lock.json")["version"] == bitlens.__version__
+
+
+def test_the_lock_names_no_registry() -> None:
+    assert not re.search('"resolved"', (EXTENSION / "package-lock.json").read_text("utf-8"))
+
+
+def test_every_text_is_there_in_chinese() -> None:
+    """The texts of the code itself are compared by the extension's own tests."""
+    assert read("package.nls.json").keys() == read("package.nls.zh-cn.json").keys()
