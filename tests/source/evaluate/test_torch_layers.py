@@ -54,7 +54,7 @@ LAYERS: list[str] = [
     "ModuleList(nn.Linear(i, 2) for i in range(1, 4))",
     "ModuleDict({'a': nn.Linear(1, 2), 'b': nn.Identity()})",
     *(f"{name}Norm{d}d(4{options})" for name in ("Batch", "Instance") for d in (1, 2, 3)
-      for options in ("", ", affine=True", ", affine=False", ", track_running_stats=True", ", track_running_stats=False")),
+      for options in ("", ", affine=True", ", affine=True, bias=False", ", affine=False", ", track_running_stats=True", ", track_running_stats=False")),
     *(f"Conv{t}{d}d(4, 6, 3{options})" for t in ("", "Transpose") for d in (1, 2, 3)
       for options in ("", ", groups=2", ", bias=False", ", stride=2, padding=1", ", dtype=torch.bfloat16")),
     "Conv2d(4, 6, (3, 5))",
@@ -114,3 +114,18 @@ def test_the_table_has_every_layer_of_torch(tmp_path: Path) -> None:
 
     known = world_for(()).machine.torch_classes
     assert [name for name in names if name not in known] == []
+
+
+VARIADIC = {"RNN", "LSTM", "GRU", "Identity", "Sigmoid", "Tanh", "Softsign", "Tanhshrink", "LogSigmoid", "Softmax2d"}
+"""Layers whose signature says only `*args, **kwargs`."""
+
+
+def test_the_table_has_every_argument_of_torch() -> None:
+    """By name and order, so that a wrong argument is the TypeError that code with fallbacks expects."""
+    from bitlens.source.evaluate.torch_layers import ROWS
+
+    for row in ROWS:
+        cls = getattr(nn, row.name, None)
+        if cls is not None and row.name not in VARIADIC:
+            known = [name for name in inspect.signature(cls.__init__).parameters if name != "self"]
+            assert [name for name, _ in row.parameters] == known, row.name

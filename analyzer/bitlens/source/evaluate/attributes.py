@@ -429,7 +429,7 @@ class Attributes(Operators):
         return UNKNOWN
 
     def _is_of_class(self, value: Any, kind: ClassValue) -> Any:
-        check = kind.traits & {"tensor", "parameter", "function", "protocol", "dtype"}
+        check = kind.traits & {"tensor", "parameter", "function", "protocol", "dtype", "partial"}
         if isinstance(value, Instance):
             if value.cls.derives(kind):
                 return True
@@ -441,6 +441,8 @@ class Attributes(Operators):
             return "tensor" in check or ("parameter" in check and value.is_parameter)
         if isinstance(value, DType):
             return "dtype" in check
+        if isinstance(value, Partial):
+            return "partial" in check or ("protocol" in check and kind.name == "Callable")
         if "protocol" in check:
             return _protocol(kind.name, value)
         if isinstance(value, ClassValue):

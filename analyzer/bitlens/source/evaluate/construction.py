@@ -10,7 +10,7 @@ from bitlens.measurement import Certainty, Layer, Line, Model
 from bitlens.measurement import Tensor as MeasuredTensor
 from bitlens.problems import Problem
 from bitlens.source.evaluate.module_methods import walk
-from bitlens.source.evaluate.symbolic import Symbolic, combine
+from bitlens.source.evaluate.symbolic import Symbolic
 from bitlens.source.evaluate.tensors import numel
 from bitlens.source.evaluate.values import DType, ModuleInstance, Tensor, Unknown
 
@@ -29,16 +29,8 @@ class TensorRecord:
     elements: int | None
     bytes: int | None
 
-    @property
-    def formula(self) -> str | None:
-        """The number of elements in terms of the unknown, e.g. `4·hidden²`; None if even that is not known."""
-        total: Any = 1
-        for size in self.shape or (None,):
-            if size is None:
-                return None
-            factor = Symbolic.named(size) if isinstance(size, str) else size
-            total = combine("mul", total, factor)
-        return total.formula if isinstance(total, Symbolic) else str(total)
+    formula: str | None = None
+    """The number of elements in terms of the unknown, e.g. `4·hidden²`, where it is not a number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +139,8 @@ def _tensors(table: dict[str, Any], prefix: str, seen: dict[int, str]) -> Any:
         tied = seen.get(id(value))
         seen.setdefault(id(value), prefix + name)
         shape = None if value.shape is None else tuple(_size(part) for part in value.shape)
-        yield TensorRecord(name, shape, dtype, value.requires_grad, tied, elements, size)
+        formula = count.formula if isinstance(count, Symbolic) else None
+        yield TensorRecord(name, shape, dtype, value.requires_grad, tied, elements, size, formula)
 
 
 def _size(part: Any) -> int | str | None:

@@ -47,6 +47,7 @@ class World:
         install_stdlib(self.machine)
         install_plumbing(self.machine)
         self.libraries = [path.resolve() for path in search_paths]
+        self.machine.imports.libraries = tuple(str(path) + os.sep for path in self.libraries)
         self.machine.imports.store = store
         self.lock = threading.Lock()
         self.laid_over: set[str] = set()
@@ -63,11 +64,11 @@ class World:
         library = any(folder == path for path in self.libraries)
         imports.paths = [*([] if library else own), *self.libraries]
         for known, module in list(imports.modules.items()):
-            if module.file is not None and not self._in_library(module.file):
+            if module.file is not None and not imports.in_library(module.file):
                 del imports.modules[known]
                 imports.sources.pop(module.file, None)
         self._lay_over(str(file), text)
-        imports.found = {key: place for key, place in imports.found.items() if place and self._in_library(str(place[0]))}
+        imports.found = {key: place for key, place in imports.found.items() if place and imports.in_library(str(place[0]))}
         found = imports.module(name)
         if found is None or found.file != str(file):
             found = Namespace(name, str(file))
@@ -87,9 +88,6 @@ class World:
         if text is not None:
             self.laid_over.add(file)
             imports.sources[file] = parse(text, imports.store)
-
-    def _in_library(self, file: str) -> bool:
-        return any(file.startswith(str(path) + os.sep) for path in self.libraries)
 
 
 _WORLDS: dict[tuple[str, ...], World] = {}

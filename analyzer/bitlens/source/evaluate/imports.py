@@ -36,6 +36,8 @@ class Imports:
     def __init__(self, machine: Machine) -> None:
         self.machine = machine
         self.paths: list[Path] = []
+        self.libraries: tuple[str, ...] = ()
+        """Folders of installed packages, each with a separator at its end."""
         self.modules: dict[str, Namespace] = {}
         self.store: LoweredStore | None = None
         self.sources: dict[str, SourceFile] = {}
@@ -104,7 +106,7 @@ class Imports:
 
     def _opaque(self, name: str) -> Namespace:
         made = Namespace(name)
-        classes = self.machine.torch_classes if name.startswith("torch.nn") else {}
+        classes = self.machine.torch_classes if name.startswith(("torch.nn", "torch.ao")) else {}
         made.fallback = lambda member: classes.get(member) or Unknown(f"{name}.{member}")
         self.modules[name] = made
         return made
@@ -158,6 +160,8 @@ class Imports:
             name = definition.group(1)
             if name not in fixed:
                 module.vars[name] = Lazy(lambda: self._define(statement, module, name))
+                if self._registers(statement, module):
+                    module.vars[name].force()
             return
         try:
             self._execute(statement, frame)
@@ -166,6 +170,21 @@ class Imports:
         except Exception as error:
             if not self.machine.recover(error, frame, statement.line):
                 self._note(error, module, statement.line)
+
+    def _registers(self, statement: Statement, module: Namespace) -> bool:
+        """Whether making a class may do something else as well: its metaclass or `__init_subclass__` may register it.
+
+        In a library only a metaclass or keyword that stands there counts; the user's own classes are all made.
+        """
+        if not statement.text.startswith("class"):
+            return False
+        if module.file is not None and not self.in_library(module.file):
+            return True
+        return "=" in statement.text.partition(":\n")[0].partition("\n")[0]
+
+    def in_library(self, file: str) -> bool:
+        """Whether a file belongs to an installed package."""
+        return any(file.startswith(folder) for folder in self.libraries)
 
     def _note(self, error: Exception, module: Namespace, line: int) -> None:
         from bitlens.source.evaluate.limits import describe

@@ -91,7 +91,10 @@ def _product(machine: Machine, items: Any) -> Any:
 
 def _functools(machine: Machine) -> dict[str, Any]:
     def partial(args: list[Any], kwargs: dict[str, Any]) -> Any:
-        return Partial(args[0], args[1:], kwargs)
+        inner = args[0]
+        if isinstance(inner, Partial):
+            return Partial(inner.func, [*inner.args, *args[1:]], {**inner.keywords, **kwargs})
+        return Partial(inner, args[1:], kwargs)
 
     def wraps(args: list[Any], kwargs: dict[str, Any]) -> Any:
         wrapped = args[0]
@@ -115,8 +118,10 @@ def _functools(machine: Machine) -> dict[str, Any]:
             value = machine.call(args[0], [value, item], {})
         return value
 
+    partial_class = ClassValue("partial", [], {"__new__": Native("partial", lambda args, kwargs: partial(args[1:], kwargs))})
+    partial_class.traits.add("partial")
     return {
-        "partial": Native("partial", partial),
+        "partial": partial_class,
         "wraps": Native("wraps", wraps),
         "update_wrapper": Native("update_wrapper", lambda args, kwargs: args[0]),
         "lru_cache": Native("lru_cache", cache),

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 _SAME = frozenset(
     "clone detach contiguous cpu cuda requires_grad_ fill_ zero_ normal_ uniform_ copy_ mul_ add_ sub_ div_ clamp clamp_"
-    " abs exp log sqrt neg sin cos tanh sigmoid relu softmax triu tril flip roll erfinv_ fill_diagonal_"
+    " abs exp log sqrt neg sin cos tanh sigmoid relu softmax triu tril roll erfinv_ fill_diagonal_"
     " masked_fill masked_fill_ sign log_ exp_ trunc_normal_ xavier_uniform_ type_as pin_memory".split()
 )
 _CASTS = {
@@ -277,6 +277,9 @@ _METHODS: dict[str, Callable[[Any, Tensor, list[Any], dict[str, Any]], Any]] = {
     **dict.fromkeys("mean std var norm amax amin median all any argmax argmin logsumexp".split(), _reduced),
     **{name: _extreme(function) for name, function in {"max": max, "min": min, "prod": math.prod}.items()},
     "cumsum": _cumsum,
+    "flip": lambda machine, target, args, kwargs: Tensor(
+        target.shape, target.dtype, target.values[::-1] if isinstance(target.values, list) else None
+    ),
     "ceil": _rounding(math.ceil),
     "floor": _rounding(math.floor),
     "round": _rounding(round),

@@ -43,6 +43,7 @@ def install_torch(machine: Machine) -> None:
     nn.vars["parameter"] = _namespace(machine, "torch.nn.parameter", _pick(classes, "Parameter", "Buffer"))
     nn.vars["modules"] = _namespace(machine, "torch.nn.modules", dict(classes))
     nn.vars["functional"] = _namespace(machine, "torch.nn.functional", {}, lambda name: _functional(name))
+    nn.vars["quantized"] = nn.vars["modules"]
     for part in ("module", "conv", "linear", "batchnorm", "activation", "container", "utils", "normalization"):
         extra = {"_pair": Native("_pair", _ntuple(2)), "_triple": Native("_triple", _ntuple(3)), "_single": Native("_single", _ntuple(1))}
         extra["_ntuple"] = Native("_ntuple", lambda args, kwargs: Native("parse", _ntuple(args[0])))

@@ -92,7 +92,7 @@ def convolution(dimensions: int, transposed: bool) -> Callable[[SimpleNamespace]
 def batch_norm(a: SimpleNamespace) -> Iterator[Made]:
     """`nn.BatchNorm*d` and `nn.InstanceNorm*d`."""
     yield _optional("weight", a.affine, a.num_features)
-    yield _optional("bias", a.affine, a.num_features)
+    yield _optional("bias", _truthy(a.affine) and _truthy(a.bias), a.num_features)
     if _truthy(a.track_running_stats):
         yield "buffer", "running_mean", (a.num_features,)
         yield "buffer", "running_var", (a.num_features,)
@@ -208,9 +208,9 @@ ROWS = [
     _row("Bilinear in1_features in2_features out_features bias=True" + _TAIL, bilinear),
     *(_row(f"Conv{d}d {_CONV}{_TAIL}", convolution(d, False), "_ConvNd") for d in (1, 2, 3)),
     *(_row(f"ConvTranspose{d}d {_TRANS}{_TAIL}", convolution(d, True), "_ConvTransposeNd") for d in (1, 2, 3)),
-    *(_row(f"BatchNorm{d}d {_BATCH}{_TAIL}", batch_norm, "_BatchNorm", **_COUNT) for d in (1, 2, 3)),
-    _row(f"SyncBatchNorm {_BATCH} process_group=None{_TAIL}", batch_norm, "_BatchNorm", **_COUNT),
-    *(_row(f"InstanceNorm{d}d {_INSTANCE}{_TAIL}", batch_norm, "_InstanceNorm", **_COUNT) for d in (1, 2, 3)),
+    *(_row(f"BatchNorm{d}d {_BATCH}{_TAIL} bias=True", batch_norm, "_BatchNorm", **_COUNT) for d in (1, 2, 3)),
+    _row(f"SyncBatchNorm {_BATCH} process_group=None{_TAIL} bias=True", batch_norm, "_BatchNorm", **_COUNT),
+    *(_row(f"InstanceNorm{d}d {_INSTANCE}{_TAIL} bias=True", batch_norm, "_InstanceNorm", **_COUNT) for d in (1, 2, 3)),
     _row("LayerNorm normalized_shape eps=1e-05 elementwise_affine=True bias=True" + _TAIL, layer_norm),
     _row("RMSNorm normalized_shape eps=None elementwise_affine=True" + _TAIL, rms_norm),
     _row("GroupNorm num_groups num_channels eps=1e-05 affine=True" + _TAIL + " bias=True", group_norm),
@@ -240,7 +240,7 @@ ROWS = [
 _PLAIN = """
 Identity | ReLU inplace=False | ReLU6 inplace=False | GELU approximate=none | SiLU inplace=False | Sigmoid | Tanh
 ELU alpha=1.0 inplace=False | SELU inplace=False | CELU alpha=1.0 inplace=False | LeakyReLU negative_slope=0.01 inplace=False
-Hardswish inplace=False | Hardsigmoid inplace=False | Hardtanh min_val=-1 max_val=1 inplace=False | Mish inplace=False
+Hardswish inplace=False | Hardsigmoid inplace=False | Hardtanh min_val=-1 max_val=1 inplace=False min_value=None max_value=None | Mish inplace=False
 Softplus beta=1.0 threshold=20.0 | Softmax dim=None | LogSoftmax dim=None | Softmin dim=None | Softsign | Tanhshrink
 LogSigmoid | GLU dim=-1 | RReLU lower=0.125 upper=0.333 inplace=False | Hardshrink lambd=0.5 | Softshrink lambd=0.5
 Threshold threshold value inplace=False | Softmax2d | Dropout p=0.5 inplace=False | Dropout1d p=0.5 inplace=False
@@ -255,11 +255,13 @@ Fold output_size kernel_size dilation=1 padding=0 stride=1 | Unfold kernel_size 
 """.replace("\n", " | ").split(" | ")
 _POOLS = [
     *(f"MaxPool{d}d kernel_size stride=None padding=0 dilation=1 return_indices=False ceil_mode=False" for d in (1, 2, 3)),
-    *(f"AvgPool{d}d kernel_size stride=None padding=0 ceil_mode=False count_include_pad=True" for d in (1, 2, 3)),
-    *(f"Adaptive{kind}Pool{d}d output_size return_indices=False" for d in (1, 2, 3) for kind in ("Avg", "Max")),
+    "AvgPool1d kernel_size stride=None padding=0 ceil_mode=False count_include_pad=True",
+    *(f"AvgPool{d}d kernel_size stride=None padding=0 ceil_mode=False count_include_pad=True divisor_override=None" for d in (2, 3)),
+    *(f"AdaptiveAvgPool{d}d output_size" for d in (1, 2, 3)),
+    *(f"AdaptiveMaxPool{d}d output_size return_indices=False" for d in (1, 2, 3)),
     *(f"MaxUnpool{d}d kernel_size stride=None padding=0" for d in (1, 2, 3)),
     *(f"LPPool{d}d norm_type kernel_size stride=None ceil_mode=False" for d in (1, 2, 3)),
-    *(f"FractionalMaxPool{d}d kernel_size output_size=None output_ratio=None" for d in (2, 3)),
+    *(f"FractionalMaxPool{d}d kernel_size output_size=None output_ratio=None return_indices=False _random_samples=None" for d in (2, 3)),
     *(f"{kind}Pad{d}d padding" for d in (1, 2, 3) for kind in ("Reflection", "Replication", "Zero", "Circular")),
     *(f"ConstantPad{d}d padding value" for d in (1, 2, 3)),
 ]

@@ -48,6 +48,8 @@ def nn_classes(machine: Machine) -> dict[str, Any]:
         classes[name] = _loss_class(machine, name, module)
     classes.update(container_classes(machine, module))
     classes.update(transformer_classes(machine, classes))
+    for name in ("FloatFunctional", "QuantStub", "DeQuantStub"):
+        classes[name] = _layer_class(machine, Row(name, (("qconfig", None),), None), module)
     classes.update(composite_classes(machine, classes))
     parameter = ClassValue("Parameter", [], {})
     parameter.traits.add("parameter")
@@ -67,11 +69,13 @@ def _layer_class(machine: Machine, row: Row, base: ClassValue, left_out: str | N
 def bind_row(machine: Machine, row: Row, args: list[Any], kwargs: dict[str, Any]) -> SimpleNamespace:
     """Constructor arguments by name. Raises the program's TypeError where they do not fit."""
     names = [name for name, _ in row.parameters]
+    if row.name == "Identity":
+        return SimpleNamespace()
     if len(args) > len(names):
         raise machine.error("TypeError", f"{row.name}() takes {len(names)} arguments but {len(args)} were given")
     bound = dict(zip(names, args))
     for name, value in kwargs.items():
-        if name not in names and row.tensors is not None:
+        if name not in names:
             raise machine.error("TypeError", f"{row.name}() got an unexpected argument {name!r}")
         bound[name] = value
     for name, default in row.parameters:
