@@ -21,15 +21,24 @@ class Workspace:
 
     def __init__(self) -> None:
         self._flat: dict[tuple[str, Any, Any], Tensor] = {}
+        self._views: dict[tuple[str, Any, Any, Any], Tensor] = {}
 
     def buffer(self, use: str, like: Tensor, dtype: Any = None) -> Tensor:
         """A contiguous tensor of the shape and device of `like`; its content is whatever was there."""
-        dtype = dtype or like.dtype
-        key = (use, dtype, like.device)
+        dtype, device, shape = dtype or like.dtype, like.device, like.shape
+        view = self._views.get((use, dtype, device, shape))
+        if view is None:
+            view = self._views[use, dtype, device, shape] = self._view(use, like, dtype)
+        return view
+
+    def _view(self, use: str, like: Tensor, dtype: Any) -> Tensor:
+        key, count = (use, dtype, like.device), like.numel()
         flat = self._flat.get(key)
-        if flat is None or flat.numel() < like.numel():
-            flat = self._flat[key] = torch.empty(like.numel(), dtype=dtype, device=like.device)
-        return flat[: like.numel()].view(like.shape)
+        if flat is None or flat.numel() < count:
+            # Views of the smaller memory must not keep it alive.
+            self._views = {of: view for of, view in self._views.items() if of[:3] != key}
+            flat = self._flat[key] = torch.empty(count, dtype=dtype, device=like.device)
+        return flat[:count].view(like.shape)
 
 
 class Read:
