@@ -78,6 +78,7 @@ def _piece(
     python = interpreters.choose(options.python).path
     key = cache.key(piece, options, python)
     last = time.monotonic()
+    run.model = piece.name
 
     def arrived(collector: Collector) -> None:
         nonlocal last
