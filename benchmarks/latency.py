@@ -163,9 +163,10 @@ def busy_line(lines: Sequence[str]) -> int:
     return next(n for n in range(middle, len(lines)) if lines[n].startswith("        ") and "=" in lines[n])
 
 
-async def until_hints(sitting: Sitting) -> int:
+async def until_hints(sitting: Sitting, seconds: float = 60) -> int:
     """Ask until there is something to show."""
-    for _ in range(6000):
+    end = time.perf_counter() + seconds
+    while time.perf_counter() < end:
         found = await sitting.answer()
         if found or sitting.method != "textDocument/inlayHint":
             return found
@@ -238,30 +239,30 @@ async def quiet(client: Client, least: float = 1.0) -> None:
         await asyncio.sleep(0.05)
 
 
-async def memory(file: Path, files: int, environment: dict[str, str]) -> None:
-    """Print the memory of our server with many files open, each a copy with a text of its own."""
+async def memory(files: Sequence[Path], environment: dict[str, str]) -> None:
+    """Print the memory of our server with many files open, when all of them show their hints."""
     ours = contenders()[0]
-    with tempfile.TemporaryDirectory() as name:
-        client = await Client.start(ours.command, Path(name), environment)
-        text = file.read_text()
-        for number in range(files):
-            Sitting(client, ours, Path(name) / f"file{number}.py", f"# {number}\n{text}")
-            await quiet(client, least=0.5)
-        await quiet(client, least=15.0)
-        status = Path(f"/proc/{client.process.pid}/status")
-        if status.exists():
-            kilobytes = next(line.split()[1] for line in status.read_text().splitlines() if "VmRSS" in line)
-            print(f"memory of the server with {files} such files open: {int(kilobytes) / 1000:.0f} MB")
-        await client.stop()
+    client = await Client.start(ours.command, files[0].parent, environment)
+    for file in files:
+        await until_hints(Sitting(client, ours, file, file.read_text()), seconds=10)
+    await quiet(client, least=10.0)
+    status = Path(f"/proc/{client.process.pid}/status")
+    if status.exists():
+        kilobytes = next(line.split()[1] for line in status.read_text().splitlines() if "VmRSS" in line)
+        lines = sum(file.read_text().count("\n") for file in files)
+        print(
+            f"memory of the server with {len(files)} files ({lines:,} lines) open: {int(kilobytes) / 1000:.0f} MB"
+        )
+    await client.stop()
 
 
-def largest_file() -> Path:
-    """transformers' largest modeling file."""
+def largest_files(count: int) -> list[Path]:
+    """transformers' largest modeling files."""
     spec = importlib.util.find_spec("transformers")
     if spec is None or spec.origin is None:
         raise SystemExit("this benchmark opens transformers' largest modeling file; pip install transformers")
     files = (Path(spec.origin).parent / "models").glob("*/modeling_*.py")
-    return max(files, key=lambda path: path.stat().st_size)
+    return sorted(files, key=lambda path: -path.stat().st_size)[:count]
 
 
 def main() -> None:
@@ -273,7 +274,7 @@ def main() -> None:
     parser.add_argument("--files", type=int, default=50, help="files open for the memory; 0 to leave it out")
     parser.add_argument("--skip", nargs="*", default=[], help="servers to leave out")
     arguments = parser.parse_args()
-    file = largest_file()
+    file, *_ = files = largest_files(max(1, arguments.files))
     print(f"{file.name}, {file.read_text().count(chr(10)):,} lines; load average {os.getloadavg()[0]:.1f}")
     with tempfile.TemporaryDirectory() as cache:
         environment = {**os.environ, "XDG_CACHE_HOME": cache}
@@ -284,7 +285,7 @@ def main() -> None:
             print("again, with what was read from the sources kept on disk:")
             asyncio.run(measure(contenders()[0], file, arguments.rounds, environment))
         if arguments.files:
-            asyncio.run(memory(file, arguments.files, environment))
+            asyncio.run(memory(files, environment))
 
 
 if __name__ == "__main__":

@@ -56,7 +56,7 @@ def program_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def report(program_file: Path) -> Report:
     """What the worker measured of it."""
-    return measure(str(program_file), Options(time_limit=300))
+    return measure(str(program_file), Options(time_limit=300, histograms=True))
 
 
 @pytest.fixture

@@ -139,6 +139,7 @@ class InProcess:
 
     async def settled(self) -> None:
         """Until nothing of the source is being studied."""
+        await self.taken()
         studies = self.server.studies
         while studies.busy:
             await asyncio.sleep(0.01)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from bitlens import schemes
 from bitlens.analysis import Analysis, Entry, Placed
-from bitlens.features import formats, markdown
+from bitlens.features import formats, markdown, picture
 from bitlens.features.under_cursor import Target, target_at
 from bitlens.quantities import count, percent, size
 
@@ -23,31 +23,32 @@ class Hover:
     end: tuple[int, int]
 
 
-def hover(analysis: Analysis, line: int, column: int) -> Hover | None:
-    """What stands at a place, if it is anything of ours."""
+def hover(analysis: Analysis, line: int, column: int, pictures: bool = False) -> Hover | None:
+    """What stands at a place, if it is anything of ours; `pictures` where the client shows them."""
     target = target_at(analysis, line, column)
     if target is None:
         return None
-    text = _about(analysis, target)
+    text = _about(analysis, target, pictures)
     return None if text is None else Hover(text, target.start, target.end)
 
 
-def _about(analysis: Analysis, target: Target) -> str | None:
+def _about(analysis: Analysis, target: Target, pictures: bool) -> str | None:
     if target.kind == "format":
         return formats.describe(target.name)
     if target.kind == "tensor":
         return _of_tensor(analysis, target)
     if target.kind == "quantize":
         return _of_quantize(analysis, target)
-    return of_line(analysis, target.start[0])
+    return of_line(analysis, target.start[0], pictures)
 
 
-def of_line(analysis: Analysis, line: int) -> str | None:
+def of_line(analysis: Analysis, line: int, pictures: bool = False) -> str | None:
     """Everything about what a line constructs."""
+    pictures = pictures and analysis.settings.hover.pictures
     if line in analysis.models:
         return "\n\n---\n\n".join(_model(placed) for placed in analysis.models[line])
     entries = analysis.lines.get(line)
-    return None if not entries else "\n\n---\n\n".join(_entry(entry) for entry in entries[:3])
+    return None if not entries else "\n\n---\n\n".join(_entry(entry, pictures) for entry in entries[:3])
 
 
 def of_topic(analysis: Analysis, line: int, topic: str) -> str | None:
@@ -68,7 +69,7 @@ def of_topic(analysis: Analysis, line: int, topic: str) -> str | None:
     return "\n\n".join(parts)
 
 
-def _entry(entry: Entry) -> str:
+def _entry(entry: Entry, pictures: bool) -> str:
     numbers = entry.numbers
     whole = None if numbers.bytes is None else numbers.bytes + numbers.buffer_bytes
     head = f"{_what(entry)} · {count(numbers.parameters)} parameters · {size(whole)}"
@@ -77,6 +78,7 @@ def _entry(entry: Entry) -> str:
             f"{_what(entry)} · {numbers.formula} parameters; what stands there is not known from the source"
         )
     parts = [head, markdown.tensor_table(numbers.layers)] if numbers.layers else [head]
+    parts += _spread(entry, pictures)
     if numbers.schemes:
         parts += [
             markdown.scheme_table(dict(numbers.schemes), numbers.bytes),
@@ -85,6 +87,19 @@ def _entry(entry: Entry) -> str:
     parts += [layer.note for layer in numbers.layers[:_MOST_PATHS] if layer.note]
     parts.append(_from(entry.placed, bool(numbers.schemes)))
     return "\n\n".join(parts)
+
+
+def _spread(entry: Entry, pictures: bool) -> list[str]:
+    """How the weights of the line's first layer are spread."""
+    layer = next((layer for layer in entry.numbers.layers if layer.histogram), None)
+    if layer is None or layer.histogram is None:
+        return []
+    whose = f" of `{layer.path}`" if len(entry.numbers.layers) > 1 else ""
+    words = f"Weights{whose} from {picture.caption(layer.histogram)}"
+    if not pictures:
+        return [f"{words}: `{picture.sparkline(layer.histogram)}`"]
+    levels = "below, 256 (int8) and 16 (int4) levels over that range; scales per channel or group are finer"
+    return [f"![weights]({picture.data_uri(layer.histogram)})", f"{words}; {levels}."]
 
 
 def _what(entry: Entry) -> str:

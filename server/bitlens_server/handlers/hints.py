@@ -43,7 +43,9 @@ async def inlay_hint_resolve(server: Server, hint: types.InlayHint) -> types.Inl
         return hint
     if isinstance(hint.label, str):
         return hint
-    hint.tooltip = convert.markup(hover.of_line(current.analysis, line), server.client)
+    hint.tooltip = convert.markup(
+        hover.of_line(current.analysis, line, server.client.pictures), server.client
+    )
     if "label.tooltip" in server.client.resolves_hint:
         for part, topic in zip(hint.label, topics, strict=False):
             part.tooltip = convert.markup(hover.of_topic(current.analysis, line, topic), server.client)

@@ -24,7 +24,7 @@ def _hover(server: Server, current: Current, params: types.HoverParams) -> types
         return None
     encoding = server.session.encoding
     line, column = convert.place(current.snapshot, part, params.position, encoding)
-    found = feature.hover(current.analysis, line, column)
+    found = feature.hover(current.analysis, line, column, server.client.pictures)
     text = convert.markup(found.text, server.client) if found is not None else None
     if found is None or text is None:
         return None
