@@ -22,13 +22,14 @@ torch.save(model.state_dict(), "model.pt")
 ```
 
 ## Fix
-Adds `freeze(model)`, and its import if there is none: right before the model is saved or measured where that
-stands in the same block, so that calibration and training come first. Unsafe: what is saved changes, as is
-meant.
+Adds `freeze(model)`, and its import if there is none, or moves the one that stands too late: right before the
+model is saved or measured where that stands in the same block, so that calibration and training come first.
+Unsafe: what is saved changes, as is meant.
 """
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Iterator
 
 from bitlens.analysis import Analysis
@@ -82,17 +83,35 @@ def _found(code: Code, region: Region, act: Act, event: Act) -> Found:
 
 
 def frozen(code: Code, region: Region, act: Act, event: Act | None) -> tuple[TextEdit, ...]:
-    """The edit that freezes what `act` quantizes: before `event` in the same block, else right behind."""
+    """The edit that freezes what `act` quantizes: before `event` in the same block, else right behind.
+
+    A `freeze` that stands too late in the block is moved.
+    """
+    late = _late(code, region, act)
+    if late is not None:
+        moved: tuple[TextEdit, ...] = (placing.removed(code, region, late.atom),)
+        return (*moved, _placed(code, region, act, event, code.source(late.call, late.atom)))
     spelling = spelled(code, region, act.atom, QUANTO, ["freeze"])
     if spelling is None:
         return ()
     line = f"{spelling.names['freeze']}({act.model})"
-    same_block = (
-        [] if event is None else [a for a in region.siblings(act.atom) if event.atom in region.subtree(a)]
-    )
-    if same_block:
-        return (*spelling.edits, placing.before(code, same_block[0], line))
-    return (*spelling.edits, placing.after(code, act.atom, line))
+    return (*spelling.edits, _placed(code, region, act, event, line))
+
+
+def _late(code: Code, region: Region, act: Act) -> Act | None:
+    """A statement of the same block that freezes the model."""
+    for other in acts(code, region):
+        alone = isinstance(other.atom.node, ast.Expr) and other.atom.node.value is other.call
+        same = other.kind == "freeze" and other.model == act.model
+        if same and alone and other.atom in region.siblings(act.atom):
+            return other
+    return None
+
+
+def _placed(code: Code, region: Region, act: Act, event: Act | None, line: str) -> TextEdit:
+    siblings = region.siblings(act.atom) if event is not None else []
+    before = [a for a in siblings if event is not None and event.atom in region.subtree(a)]
+    return placing.before(code, before[0], line) if before else placing.after(code, act.atom, line)
 
 
 RULE = Rule("BL101", "not-frozen", "warning", ("quanto", "quantize"), _find)
