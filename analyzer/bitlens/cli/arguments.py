@@ -51,7 +51,7 @@ examples:
   bitlens check . --write-baseline known.json  accept what is there; then --baseline known.json
   bitlens check . --format sarif --output bitlens.sarif
 
-`# noqa: BL101` on a line silences a rule there. exit codes: 0 clean, 1 findings, 2 something could not be checked
+`# noqa: BL101` on a line silences a rule there. exit codes: 0 clean, 1 findings, 2 something failed
 """
 
 
@@ -156,7 +156,7 @@ def _add_check(commands: _Commands) -> None:
     parser = commands.add_parser(
         "check", help=summary, description=summary.capitalize() + ".", epilog=CHECK_EXAMPLES
     )
-    parser.add_argument("paths", nargs="*", metavar="PATH", help="Python files, notebooks, or folders of them")
+    parser.add_argument("paths", nargs="*", metavar="PATH", help="Python files, notebooks, or folders")
     _add_selection(parser.add_argument_group("what counts"))
     _add_fixing(parser.add_argument_group("fixing"))
     _add_environment(parser.add_argument_group("where models are built, with --measure"))
