@@ -1,4 +1,4 @@
-"""The spread of a layer's weights in little space: a picture where the client shows one, else a line of blocks."""
+"""The spread of a layer's weights in little space: a picture where the client shows one, else blocks."""
 
 from __future__ import annotations
 
