@@ -250,10 +250,8 @@ async def memory(files: Sequence[Path], environment: dict[str, str]) -> None:
     if status.exists():
         kilobytes = next(line.split()[1] for line in status.read_text().splitlines() if "VmRSS" in line)
         lines = sum(file.read_text().count("\n") for file in files)
-        print(
-            size = f"{int(kilobytes) / 1000:.0f} MB"
-            print(f"memory of the server with {len(files)} files ({lines:,} lines) open: {size}")
-        )
+        size = f"{int(kilobytes) / 1000:.0f} MB"
+        print(f"memory of the server with {len(files)} files ({lines:,} lines) open: {size}")
     await client.stop()
 
 
