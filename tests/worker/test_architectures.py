@@ -65,3 +65,15 @@ def test_a_layer_stands_where_its_class_constructs_it() -> None:
     line = Path(query.file).read_text(encoding="utf-8").splitlines()[(query.line or 0) - 1]
     assert line.strip().startswith("self.query = nn.Linear(")
     assert next(line for line in found.lines if line.line == query.line).count == 2
+
+
+def test_what_transformers_never_quantizes_is_known() -> None:
+    config = transformers.LlamaConfig(
+        num_hidden_layers=1, hidden_size=64, intermediate_size=64, num_attention_heads=2, vocab_size=96
+    )
+    with trace.constructions() as seen:
+        model = transformers.LlamaForCausalLM(config)
+    found = {layer.path: layer for layer in measured(model, seen, ("bitsandbytes.nf4",)).layers}
+    assert live.output_embeddings(model) == {"lm_head"}
+    assert not found["lm_head"].schemes["bitsandbytes.nf4"].converted
+    assert found["model.layers.0.mlp.up_proj"].schemes["bitsandbytes.nf4"].converted

@@ -45,6 +45,7 @@ class _Layers:
         self._loads = loads
         self._ties = tensors.Ties()
         self._fresh = _fresh(model, loads)
+        self._outputs = output_embeddings(model)
 
     def sources(self) -> list[LayerSource]:
         """Raises Refused beyond MAX_LAYERS."""
@@ -70,6 +71,7 @@ class _Layers:
             file=place[0] if place else None,
             line=place[1] if place else None,
             note=f"initial values, not in the checkpoint: {', '.join(fresh)}" if fresh else None,
+            output_embedding=path in self._outputs,
         )
         before = self._seen.before(module)
         return _as_it_was(source, before) if before and before.parameters else source
@@ -113,6 +115,19 @@ def _facts(path: str, item: tensors.Owned, ties: tensors.Ties) -> TensorFacts:
         requires_grad=bool(item.tensor.requires_grad),
         tied_to=ties.first_owner(item.tensor, _join(path, item.name)),
     )
+
+
+def output_embeddings(model: torch.nn.Module) -> frozenset[str]:
+    """Paths that transformers' quantizers leave in float: the output embedding, the last parameter's owner.
+
+    Empty for a model of another library, which has no such filter.
+    """
+    if not hasattr(model, "get_output_embeddings"):
+        return frozenset()
+    head = model.get_output_embeddings()  # type: ignore[operator]
+    names = {path for path, module in model.named_modules() if head is not None and module is head}
+    last = [name for name, _ in model.named_parameters()][-1:]
+    return frozenset(names | {name.removesuffix(".weight") for name in last})
 
 
 def bases_of(cls: type) -> tuple[str, ...]:

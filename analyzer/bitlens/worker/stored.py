@@ -13,7 +13,7 @@ from bitlens.worker.checkpoints.from_config import build_from_config
 from bitlens.worker.checkpoints.layers import CheckpointLayer, describe
 from bitlens.worker.checkpoints.opening import locate, open_checkpoint
 from bitlens.worker.failure import Failure
-from bitlens.worker.live import dtypes_of, lines_of, on_device
+from bitlens.worker.live import dtypes_of, lines_of, on_device, output_embeddings
 from bitlens.worker.stream import LayerSource, Stream
 from bitlens.worker.wire import Job
 
@@ -32,7 +32,8 @@ def measure(job: Job, stream: Stream, device: str) -> None:
             model, problems = _class_of(folder)
         described = describe(checkpoint, model=model)
         known = model if model is not None and described.class_name else None
-        layers = [_source(layer, known, seen, device) for layer in described.layers]
+        outputs = output_embeddings(known) if known is not None else frozenset()
+        layers = [_source(layer, known, seen, device, outputs) for layer in described.layers]
         stream.begin(
             **{"class": type(known).__name__ if known is not None else checkpoint.format},
             weights="checkpoint",
@@ -58,7 +59,11 @@ def _class_of(folder: str | None) -> tuple[torch.nn.Module | None, list[Checkpoi
 
 
 def _source(
-    layer: CheckpointLayer, model: torch.nn.Module | None, seen: trace.Constructions, device: str
+    layer: CheckpointLayer,
+    model: torch.nn.Module | None,
+    seen: trace.Constructions,
+    device: str,
+    outputs: frozenset[str],
 ) -> LayerSource:
     place = seen.place(model.get_submodule(layer.path)) if model is not None else None
     return LayerSource(
@@ -71,4 +76,5 @@ def _source(
         file=place[0] if place else None,
         line=place[1] if place else None,
         note=layer.note,
+        output_embedding=layer.path in outputs,
     )

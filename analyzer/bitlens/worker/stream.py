@@ -34,6 +34,8 @@ class LayerSource(NamedTuple):
     file: str | None = None
     line: int | None = None
     note: str | None = None
+    output_embedding: bool = False
+    """Whether transformers' quantizers skip it."""
 
 
 class Stream:
@@ -58,7 +60,9 @@ class Stream:
 
     def layer(self, source: LayerSource) -> None:
         """Measure one layer and send it."""
-        facts = source.before or LayerFacts(source.path, source.type, source.bases, source.tensors)
+        facts = source.before or LayerFacts(
+            source.path, source.type, source.bases, source.tensors, source.output_embedding
+        )
         own = [t for t in source.tensors if t.tied_to is None]
         parameters = [t for t in own if t.kind == "parameter"]
         self._send(
