@@ -66,7 +66,7 @@ class Operators(Budget):
 
         def apply(left: Any, right: Any) -> Any:
             kinds = type(left), type(right)
-            if kinds == (int, int) and name in ("add", "sub", "mul", "floordiv"):
+            if kinds == (int, int) and name in ("add", "sub", "floordiv"):
                 return host(left, right)
             if kinds[0] in _PLAIN and kinds[1] in _PLAIN:
                 self._guard(name, left, right)
