@@ -60,6 +60,10 @@ class Analysis:
     settings: Settings = field(default_factory=Settings)
     sites: tuple[Site, ...] = ()
     """Where models are built and defined, on the lines of now; empty until that was worked out."""
+    roots: tuple[str, ...] = ()
+    """Models that the source alone tells; the numbers of a line may differ between them."""
+    root: str | None = None
+    """The one of them that the user chose; None for all, shown as a range."""
     problems: tuple[Problem, ...] = ()
     """What went wrong when models of this program were measured or evaluated."""
     version: int = 0

@@ -62,6 +62,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "bitlens.measure": commands.measure,
     "bitlens.cancel": commands.cancel,
     "bitlens.modelTree": commands.open_model_tree,
+    "bitlens.chooseRoot": commands.choose_root,
     "bitlens.toggleHints": commands.toggle_hints,
     "bitlens.debugInformation": commands.debug_information,
 }

@@ -60,17 +60,40 @@ class Known:
         self._sites: dict[str, tuple[tuple[int, Site], ...]] = {}
         self._measured: dict[tuple[str, str], Measured] = {}
         self._tied: dict[tuple[str, str, str], Tied] = {}
+        self._roots: dict[str, str] = {}
         self._problems: dict[str, tuple[Problem, ...]] = {}
 
     def placed(self, program: str, snapshot: Snapshot) -> tuple[Placed, ...]:
         """Everything known of a program, on its lines of now; measured first, the newest first."""
         with self._lock:
             measured = [tied for key, tied in self._tied.items() if key[0] == program]
-            tied = [*reversed(measured), *self._static.get(program, ())]
+            tied = [*reversed(measured), *self._chosen(program)]
         if not tied:
             return ()
         lines = {id: number for number, id in enumerate(snapshot.ids, 1)}
         return tuple(_place(one, lines) for one in tied)
+
+    def _chosen(self, program: str) -> tuple[Tied, ...]:
+        """The static numbers of the chosen root, or of all."""
+        found, root = self._static.get(program, ()), self._roots.get(program)
+        return tuple(tied for tied in found if tied.numbers.root == root) or found
+
+    def roots(self, program: str) -> tuple[str, ...]:
+        """Models that the source of a program tells."""
+        found = (tied.numbers for tied in self._static.get(program, ()))
+        return tuple(numbers.root for numbers in found if numbers.root and numbers.model.layers)
+
+    def root(self, program: str) -> str | None:
+        """The one of them that was chosen, if it is still there."""
+        chosen = self._roots.get(program)
+        return chosen if chosen in self.roots(program) else None
+
+    def choose(self, program: str, root: str | None) -> None:
+        """Show the static numbers of one root alone; None for all."""
+        if root is None:
+            self._roots.pop(program, None)
+        else:
+            self._roots[program] = root
 
     def sites(self, program: str, snapshot: Snapshot) -> tuple[Site, ...]:
         """Where models are built and defined, on the lines of now."""

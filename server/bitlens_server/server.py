@@ -67,6 +67,8 @@ class Server(LanguageServer):
             self.known.placed(program, snapshot),
             self.settings.of(snapshot.path),
             sites=self.known.sites(program, snapshot),
+            roots=self.known.roots(program),
+            root=self.known.root(program),
             problems=self.known.problems(program),
             version=snapshot.version,
             cells=snapshot.cells,

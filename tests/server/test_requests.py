@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from bitlens_server.documents import TextDocument
 from bitlens_server.snapshot import of_file
-from server.clients import InProcess, Message, Refused, full_range
+from server.clients import InProcess, Message, Refused, full_range, label
 from server.programs import NET, SAVED
 
 CONTENT_MODIFIED, CANCELLED = -32801, -32800
@@ -179,6 +179,30 @@ def test_ten_thousand_lines(tmp_path: Path) -> None:
     async def scenario(client: InProcess) -> None:
         client.open(uri, text)
         assert len((await client.request("textDocument/diagnostic", diagnostic(uri)))["items"]) == 1
+
+    played(scenario)
+
+
+def test_the_root_of_static_numbers_can_be_chosen(tmp_path: Path) -> None:
+    """Two models build the same part with different sizes: a range, until one is chosen."""
+    uri = (tmp_path / "a.py").as_uri()
+    text = NET.partition("\n\n\nmodel")[0].replace("n=3", "width=32").replace("64, 32", "width, 32")
+    text += "\n\n\none = Net(64)\ntwo = Net(640)\n"
+
+    async def scenario(client: InProcess) -> None:
+        client.open(uri, text.replace("range(n)", "range(3)"))
+        await client.settled()
+
+        async def first() -> str:
+            await client.request("textDocument/diagnostic", diagnostic(uri))
+            return label((await client.hints(uri, text))[0])
+
+        assert await first() == "static 2.08K–20.5K 8.3–82 KB"
+        command = {"command": "bitlens.chooseRoot", "arguments": [uri, "", "two"]}
+        assert await client.request("workspace/executeCommand", command) == {"roots": ["one", "two"]}
+        assert await first() == "static 20.5K 82 KB"
+        lenses = await client.request("textDocument/codeLens", diagnostic(uri))
+        assert "numbers from the source: two · choose" in [lens["command"]["title"] for lens in lenses]
 
     played(scenario)
 

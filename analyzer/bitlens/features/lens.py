@@ -33,7 +33,15 @@ def lenses(analysis: Analysis, activity: Activity | None) -> tuple[Lens, ...]:
     """All lenses of a file."""
     if not analysis.settings.lens.enabled:
         return ()
-    return tuple(lens for site in analysis.sites for lens in _of(analysis, site, activity))
+    return (*_choice(analysis), *(lens for site in analysis.sites for lens in _of(analysis, site, activity)))
+
+
+def _choice(analysis: Analysis) -> Iterator[Lens]:
+    """Above the first class: whose numbers the lines show, where the file has several models."""
+    first = min((site.line for site in analysis.sites if site.kind == "class"), default=None)
+    if first is not None and len(analysis.roots) > 1:
+        whose = analysis.root or f"all {len(analysis.roots)} models"
+        yield Lens(first, f"numbers from the source: {whose} · choose", "chooseRoot", analysis.root or "")
 
 
 def _of(analysis: Analysis, site: Site, activity: Activity | None) -> Iterator[Lens]:

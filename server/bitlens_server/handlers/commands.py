@@ -5,6 +5,7 @@ trusts it.
 from __future__ import annotations
 
 import tempfile
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ from bitlens.features import model_tree
 from lsprotocol import types
 
 from bitlens_server.server import Server
+
+_ALL = "All, as a range"
 
 
 async def measure(server: Server, *arguments: Any) -> dict[str, Any]:
@@ -45,6 +48,34 @@ async def open_model_tree(server: Server, *arguments: Any) -> dict[str, Any] | N
     if server.client.show_document and not server.client.shows_tree:
         _show(server, placed.numbers.model.name, text)
     return {"text": text, "tree": model_tree.as_data(placed)}
+
+
+async def choose_root(server: Server, *arguments: Any) -> dict[str, Any] | None:
+    """`bitlens.chooseRoot [uri] [current] [root]`: whose numbers to show; asks where no root is given."""
+    program = _program(server, arguments)
+    if program is None:
+        return None
+    roots = server.known.roots(program)
+    if len(arguments) > 2:
+        _choose(server, program, arguments[2])
+    else:
+        titles = [types.MessageActionItem(title) for title in (*roots, _ALL)]
+        question = types.ShowMessageRequestParams(types.MessageType.Info, "Show the numbers of", titles)
+        asked = server.protocol.send_request(types.WINDOW_SHOW_MESSAGE_REQUEST, question)
+        asked.add_done_callback(lambda done: _answered(server, program, done))
+    return {"roots": list(roots)}
+
+
+def _answered(server: Server, program: str, done: Future[Any]) -> None:
+    item = None if done.cancelled() or done.exception() else done.result()
+    if item is not None:
+        _choose(server, program, item.title)
+
+
+def _choose(server: Server, program: str, root: object) -> None:
+    roots = server.known.roots(program)
+    server.known.choose(program, root if isinstance(root, str) and root in roots else None)
+    server.news(program)
 
 
 async def toggle_hints(server: Server, *arguments: Any) -> dict[str, Any]:
