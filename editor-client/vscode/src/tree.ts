@@ -118,7 +118,7 @@ export class ModelTree implements vscode.TreeDataProvider<Row>, vscode.Disposabl
     const total = row.model.tree.bytes;
     const numbers = [size(node.bytes), node.dtype === null ? "" : dtype(node.dtype), ...this.schemes().map((id) => errorOf(row, id))].filter((word) => word !== "");
     item.id = `${row.model.name}\n${path}\n${this.filter}\n${this.order}`;
-    item.description = [bar(total === 0 ? 0 : node.bytes / total), ...numbers].join("  ");
+    item.description = [bar(total === 0 ? 0 : node.bytes / total), ...numbers].join(" ");
     item.tooltip = tooltip(row);
     item.accessibilityInformation = { label: [path || row.model.name, node.type ?? "", ...numbers].join(", ") };
     item.contextValue = row.parent === undefined ? "model" : node.uri === undefined ? "layer" : "layer.here";

@@ -66,6 +66,12 @@ def extension() -> Path:
 
 
 @pytest.fixture(scope="session")
+def universal() -> Path:
+    """The packaged extension without the server."""
+    return next(file for file in (ROOT / "dist").glob("bitlens-*.vsix") if file.stem.count("-") == 1)
+
+
+@pytest.fixture(scope="session")
 def installed(extension: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An extensions folder that holds it."""
     folder = tmp_path_factory.mktemp("extensions")

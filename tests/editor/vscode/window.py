@@ -86,7 +86,6 @@ class Window:
 
     def save(self, file: Path, text: str) -> str:
         """Save the active editor, and wait until the file on disk holds `text`; what it holds."""
-        expect(self.page.locator(".tab.active.dirty")).to_have_count(1, timeout=PATIENCE)
         self.page.keyboard.press("Control+s")
         for _ in range(PATIENCE // 200):
             if text in file.read_text("utf-8"):

@@ -83,8 +83,8 @@ function tile(leaf: Leaf, area: Rectangle, type: number): Element {
   const color = `color${type % COLORS}`;
   group.append(svg("rect", { x: area.x + 1, y: area.y + 1, width: Math.max(0, area.width - 2), height: Math.max(0, area.height - 2), class: color }));
   group.append(svg("title", {}, label));
-  if (area.width > 70 && area.height > 30) {
-    const room = Math.floor((area.width - 12) / 6.5);
+  if (area.width > 44 && area.height > 30) {
+    const room = Math.floor((area.width - 10) / 6.5);
     group.append(svg("text", { x: area.x + 7, y: area.y + 17 }, shortened(leaf.path, room)));
     group.append(svg("text", { x: area.x + 7, y: area.y + 31, class: "small" }, size(leaf.node.bytes)));
   }

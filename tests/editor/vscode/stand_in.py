@@ -1,0 +1,55 @@
+"""A stand-in for the Python extensions, which are not to be had here: their id and their public interface."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from pathlib import Path
+
+PYTHON = """
+const changed = new vscode.EventEmitter();
+const environments = {
+  getActiveEnvironmentPath: () => ({ id: "x", path: selected }),
+  resolveEnvironment: async (one) => ({ executable: { uri: vscode.Uri.file(one.path) } }),
+  onDidChangeActiveEnvironmentPath: changed.event,
+};
+const api = { environments };
+"""
+ENVIRONMENTS = """
+const changed = new vscode.EventEmitter();
+const getEnvironment = async () => ({ execInfo: { run: { executable: selected } } });
+const api = { getEnvironment, onDidChangeEnvironment: changed.event };
+"""
+MAIN = """
+const vscode = require("vscode");
+let selected = FIRST;
+API
+exports.activate = (context) => {
+  const change = () => { selected = SECOND; changed.fire({}); };
+  context.subscriptions.push(vscode.commands.registerCommand("standIn.change", change));
+  return api;
+};
+"""
+
+
+def pack(vsix: Path, name: str, api: str, first: Path, second: Path) -> Path:
+    """Write an extension `ms-python.NAME` that has `first` selected, and `second` after its command."""
+    code = MAIN.replace("API", api).replace("FIRST", json.dumps(str(first)))
+    described = {
+        "name": name,
+        "publisher": "ms-python",
+        "version": "99.0.0",
+        "engines": {"vscode": "^1.91.0"},
+        "main": "./main.js",
+        "contributes": {"commands": [{"command": "standIn.change", "title": "Change Stand-In"}]},
+    }
+    identity = f'<Identity Language="en-US" Id="{name}" Version="99.0.0" Publisher="ms-python" />'
+    space = "http://schemas.microsoft.com/developer/vsx-schema/2011"
+    manifest = (
+        f'<PackageManifest Version="2.0.0" xmlns="{space}"><Metadata>{identity}</Metadata></PackageManifest>'
+    )
+    with zipfile.ZipFile(vsix, "w") as package:
+        package.writestr("extension.vsixmanifest", manifest)
+        package.writestr("extension/package.json", json.dumps(described))
+        package.writestr("extension/main.js", code.replace("SECOND", json.dumps(str(second))))
+    return vsix
