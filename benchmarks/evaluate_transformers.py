@@ -1,8 +1,10 @@
 """Scores the static evaluator against recorded constructions, and times it on one core.
 
-    python benchmarks/evaluate_transformers.py TRUTH [--sites DIR] [--match TEXT] [--sample N] [--store DIR] [-v]
+    python benchmarks/evaluate_transformers.py TRUTH [--sites DIR] [--match TEXT] [--sample N] [--store DIR]
+    [-v]
 
-TRUTH is a folder with `index.json` and one record for each source file (which line created which module, of every root
+TRUTH is a folder with `index.json` and one record for each source file (which line created which module, of
+every root
 class built from its default configuration). Only roots with untouched configurations are scored.
 """
 
@@ -33,7 +35,11 @@ def roots_of(truth: Path, match: str) -> list[tuple[str, dict[str, Any]]]:
         if match not in row[0] or "/modeling_" not in row[0] or "/models/" not in row[0]:
             continue
         for root in load(truth / row[1])["roots"]:
-            if root["kind"] in ("base", "causal", "extra", "head") and not root.get("overrides") and not root.get("partial"):
+            if (
+                root["kind"] in ("base", "causal", "extra", "head")
+                and not root.get("overrides")
+                and not root.get("partial")
+            ):
                 found.append((row[0], root))
     return found
 
@@ -57,7 +63,9 @@ def score(construction: Construction, file: str, truth: dict[str, Any]) -> colle
     lines = {line.line: line for line in construction.lines if line.file == file}
     pairs = {(number, path) for number, line in lines.items() for path in line.paths if path not in neutral}
     hits = {path for number, path in pairs if right.get(path) == number}
-    result = collections.Counter(pairs=len(pairs), hits=sum(right.get(p) == n for n, p in pairs), true=len(right), recalled=len(hits))
+    result = collections.Counter(
+        pairs=len(pairs), hits=sum(right.get(p) == n for n, p in pairs), true=len(right), recalled=len(hits)
+    )
     for number, entry in truth["lines"].items():
         if entry["params"]:
             line = lines.get(int(number))
@@ -67,7 +75,9 @@ def score(construction: Construction, file: str, truth: dict[str, Any]) -> colle
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("truth", type=Path)
     parser.add_argument("--sites", type=Path, default=Path(sysconfig.get_paths()["purelib"]))
     parser.add_argument("--also", type=Path, action="append", default=[], help="another folder of packages")
@@ -90,14 +100,20 @@ def main() -> None:
         file = str(sites / name)
         start = time.perf_counter()
         try:
-            construction = evaluate(Path(file), expression(truth, Path(file)), search_paths=paths, store=store)
+            construction = evaluate(
+                Path(file), expression(truth, Path(file)), search_paths=paths, store=store
+            )
         except Exception as error:
             failures += 1
             print(f"EXCEPTION {name} [{truth['root']}] {type(error).__name__}: {error}")
             continue
         counts = score(construction, file, truth)
         total += counts
-        if options.v and (counts["hits"] < counts["pairs"] or counts["recalled"] < counts["true"] or counts["exact"] < counts["lines"]):
+        if options.v and (
+            counts["hits"] < counts["pairs"]
+            or counts["recalled"] < counts["true"]
+            or counts["exact"] < counts["lines"]
+        ):
             print(
                 f"{name} [{truth['root']}] P {counts['hits']}/{counts['pairs']} R {counts['recalled']}/{counts['true']}"
                 f" params {counts['exact']}/{counts['lines']} {time.perf_counter() - start:.2f}s"
@@ -105,8 +121,14 @@ def main() -> None:
             )
     spent = time.perf_counter() - begun
     world_for(paths).machine.imports.save()
-    print(f"{len(work)} roots in {spent:.1f} s ({spent / max(1, len(work)):.3f} s each), {failures} exceptions")
-    for label, a, b in (("precision", "hits", "pairs"), ("recall", "recalled", "true"), ("parameters", "exact", "lines")):
+    print(
+        f"{len(work)} roots in {spent:.1f} s ({spent / max(1, len(work)):.3f} s each), {failures} exceptions"
+    )
+    for label, a, b in (
+        ("precision", "hits", "pairs"),
+        ("recall", "recalled", "true"),
+        ("parameters", "exact", "lines"),
+    ):
         print(f"{label:10} {total[a]}/{total[b]} = {total[a] / max(1, total[b]):.4f}")
 
 

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 (one row a line)
 """Lowered trees equal what `ast.parse` gives, nodes and positions."""
 
 import ast
@@ -60,7 +61,7 @@ NEW_SYNTAX = {
 class InsideInterpolated(ast.NodeTransformer):
     """Before Python 3.12 an f-string's parts have no places of their own."""
 
-    def visit_JoinedStr(self, node: ast.JoinedStr) -> ast.JoinedStr:  # noqa: N802
+    def visit_JoinedStr(self, node: ast.JoinedStr) -> ast.JoinedStr:
         for part in ast.walk(node):
             if part is not node and hasattr(part, "lineno"):
                 part.lineno = part.end_lineno = part.col_offset = part.end_col_offset = 0  # type: ignore[attr-defined]
@@ -112,7 +113,7 @@ def test_real_files(path: Path) -> None:
 
 
 def test_a_character_that_starts_no_token_is_an_error() -> None:
-    with pytest.raises((ValueError, Exception), match="yntax|unexpected"):
+    with pytest.raises((ValueError, Exception), match=r"[Ss]yntax|unexpected"):
         lower_text("x = $\n")
 
 

@@ -110,7 +110,8 @@ def test_lines_are_relative_to_the_statement_and_found_again() -> None:
 @settings(max_examples=60, deadline=None)
 @given(st.data())
 def test_random_edits(data: st.DataObject) -> None:
-    """Whatever the edit, nothing is raised; if the text still parses, the facts are those of a fresh parse."""
+    """Whatever the edit, nothing is raised; if the text still parses, the facts are those of a fresh
+    parse."""
     text = data.draw(st.sampled_from(EDITED))
     for _ in range(data.draw(st.integers(1, 3))):
         start = data.draw(st.integers(0, len(text)))
@@ -137,14 +138,7 @@ def test_random_edits(data: st.DataObject) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    [
-        "(" * 5000,
-        "x = " + "[" * 5000 + "]" * 5000,
-        "a" + "+a" * 50000,
-        "-" * 50000 + "1",
-        "not " * 20000 + "a",
-    ]
-    + ["".join(" " * i + "if a:\n" for i in range(2000)), "x = " + "'a' " * 50000, "a" + ".b" * 9000],
+    ["(" * 5000, "x = " + "[" * 5000 + "]" * 5000, "a" + "+a" * 50000, "-" * 50000 + "1", "not " * 20000 + "a", "".join(" " * i + "if a:\n" for i in range(2000)), "x = " + "'a' " * 50000, "a" + ".b" * 9000],
 )
 def test_hostile_nesting_is_a_problem_and_no_crash(text: str) -> None:
     source = parse(f"u = 1\n{text}\nclass A: pass\n")

@@ -13,7 +13,8 @@ _SIMPLE = {"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v"
 
 
 def string_value(literal: str) -> str | bytes:
-    """The value of one string literal with its prefix and quotes. Raises ValueError for an escape that names nothing.
+    """The value of one string literal with its prefix and quotes. Raises ValueError for an escape that names
+    nothing.
 
     An unknown escape (`\\d`) stays as it is written, without Python's warning.
     """

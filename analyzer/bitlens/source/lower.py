@@ -1,8 +1,11 @@
 """Lowers a libcst tree to the standard library's `ast`, equal to what `ast.parse` gives for the same text.
 
-libcst reads the syntax of any Python version, so the Python that runs bitlens may be older than the user's. Positions
-follow `ast`: lines from 1, columns in UTF-8 bytes. They come from the tokens of the text, which the walk takes one by
-one. Differences from `ast.parse`, all documented in `lower_strings`: the places of an f-string's parts. On a Python
+libcst reads the syntax of any Python version, so the Python that runs bitlens may be older than the user's.
+Positions
+follow `ast`: lines from 1, columns in UTF-8 bytes. They come from the tokens of the text, which the walk
+takes one by
+one. Differences from `ast.parse`, all documented in `lower_strings`: the places of an f-string's parts. On a
+Python
 that has no `TryStar` or `TypeAlias`, these become `Try` and `Assign`; type parameters are left out there.
 """
 
@@ -26,7 +29,8 @@ _DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 
 
 def lower_text(text: str) -> ast.Module:
-    """Parse and lower a program. Raises `cst.ParserSyntaxError` where libcst does, and ValueError (TokenError,
+    """Parse and lower a program. Raises `cst.ParserSyntaxError` where libcst does, and ValueError
+    (TokenError,
     LoweringError, a literal without value) for the rest that has no meaning."""
     return lower(cst.parse_module(text), text)
 

@@ -1,6 +1,7 @@
 """Lowers f-strings, t-strings and literals that stand side by side.
 
-Positions inside an f-string are those of Python 3.12 and newer, which are exact; older Pythons give all parts the
+Positions inside an f-string are those of Python 3.12 and newer, which are exact; older Pythons give all parts
+the
 place of the whole. A t-string is lowered as if it were an f-string.
 """
 

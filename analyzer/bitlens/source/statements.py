@@ -1,4 +1,5 @@
-"""A file as its top-level statements: each parsed and lowered on its own, when asked for, and kept by its text.
+"""A file as its top-level statements: each parsed and lowered on its own, when asked for, and kept by its
+text.
 
 An edit touches one statement, so the others cost nothing; a statement that does not parse loses only itself.
 """
@@ -69,7 +70,8 @@ class Statement:
 
     @property
     def node(self) -> ast.stmt | None:
-        """The first of `nodes` (nearly always the only one), lines relative to this statement; None if broken."""
+        """The first of `nodes` (nearly always the only one), lines relative to this statement; None if
+        broken."""
         nodes = self.lowered.nodes
         return nodes[0] if nodes else None
 
@@ -97,7 +99,8 @@ class Statement:
 
 @dataclass(frozen=True, slots=True)
 class SourceFile:
-    """A program's text (line ends as `\\n`, without byte order mark) and its top-level statements in order."""
+    """A program's text (line ends as `\\n`, without byte order mark) and its top-level statements in
+    order."""
 
     text: str
     statements: tuple[Statement, ...]
@@ -142,7 +145,8 @@ def parse(text: str, store: LoweredStore | None = None) -> SourceFile:
 
 
 def read(path: Path, store: LoweredStore | None = None) -> SourceFile:
-    """Read a file as Python would (byte order mark, coding cookie). Raises BitlensError if it cannot be read."""
+    """Read a file as Python would (byte order mark, coding cookie). Raises BitlensError if it cannot be
+    read."""
     try:
         data = path.read_bytes()
     except OSError as error:

@@ -1,7 +1,9 @@
 """What was lowered from sources, kept on disk between runs.
 
-One file for each source text, named by its hash: a header, a checksum, and for each statement either nothing or its
-pickled, compressed nodes. Reading trusts nothing: a wrong header or checksum, or a pickle that names anything but
+One file for each source text, named by its hash: a header, a checksum, and for each statement either nothing
+or its
+pickled, compressed nodes. Reading trusts nothing: a wrong header or checksum, or a pickle that names anything
+but
 `ast` nodes, is as if the file were not there.
 """
 
@@ -115,7 +117,7 @@ def user_cache() -> Path:
         folder = os.environ.get(variable)
         if folder and Path(folder).is_absolute():
             return Path(folder) / "bitlens"
-    return Path(os.path.expanduser("~")) / ".cache" / "bitlens"  # noqa: PTH111 (Path.home raises without a home)
+    return Path(os.path.expanduser("~")) / ".cache" / "bitlens"
 
 
 class _Unpickler(pickle.Unpickler):

@@ -1,6 +1,7 @@
 """Positions of a program's tokens, in the order in which they stand.
 
-Whitespace, comments, newlines and the text parts of f-strings are left out: what remains is what a syntax tree is
+Whitespace, comments, newlines and the text parts of f-strings are left out: what remains is what a syntax
+tree is
 made of, so a walk over the tree that takes one token per leaf knows every position without computing any.
 """
 
@@ -37,7 +38,8 @@ class TokenError(ValueError):
 
 
 class Span(NamedTuple):
-    """A token's place in `ast`'s convention (lines from 1, columns in UTF-8 bytes) and as offsets into the text."""
+    """A token's place in `ast`'s convention (lines from 1, columns in UTF-8 bytes) and as offsets into the
+    text."""
 
     line: int
     column: int
@@ -48,7 +50,8 @@ class Span(NamedTuple):
 
 
 def spans(text: str) -> list[Span]:
-    """The place of every token of a program; an f-string is its start, what stands in its braces, and its end."""
+    """The place of every token of a program; an f-string is its start, what stands in its braces, and its
+    end."""
     offsets: list[tuple[int, int]] = []
     position = 0
     while position < len(text):

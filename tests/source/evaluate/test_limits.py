@@ -1,3 +1,4 @@
+# ruff: noqa: E501 (one row a line)
 """Hostile and broken sources: bounded, with a stated reason, and never an exception."""
 
 import random
@@ -55,12 +56,16 @@ def test_hostile_sources_end_at_a_limit(tmp_path: Path, name: str) -> None:
     construction = evaluate(write(tmp_path, HOSTILE[name]), "Net", limits=SMALL)
     assert construction.modules[0].type == "Net"
     if name != "undecided recursion":
-        assert construction.limit or any("cannot be evaluated" in problem.message for problem in construction.problems)
+        assert construction.limit or any(
+            "cannot be evaluated" in problem.message for problem in construction.problems
+        )
         assert construction.problems
 
 
 def test_an_exponential_pattern_is_not_run(tmp_path: Path) -> None:
-    construction = evaluate(write(tmp_path, "self.x = re.match(r'(a+)+$', 'a' * 40 + 'b')"), "Net", limits=SMALL)
+    construction = evaluate(
+        write(tmp_path, "self.x = re.match(r'(a+)+$', 'a' * 40 + 'b')"), "Net", limits=SMALL
+    )
     assert [module.type for module in construction.modules] == ["Net", "Linear"]
 
 
@@ -105,10 +110,32 @@ def test_a_raising_constructor_keeps_what_it_built(tmp_path: Path) -> None:
 
 FILES = random.Random(4).sample(sorted(SITE.glob("transformers/models/*/modeling_*.py")), 6)
 SOURCES = [path.read_text("utf-8")[:25_000] for path in FILES if path.stat().st_size < 120_000]
-EDITS = ["", "(", ")", "None", "-1", "self", "[]", "*", "{}", "if x: ", "not ", "lambda: ", "10**9", "\n", "\n    ", "yield ", "=", "''", "."]
+EDITS = [
+    "",
+    "(",
+    ")",
+    "None",
+    "-1",
+    "self",
+    "[]",
+    "*",
+    "{}",
+    "if x: ",
+    "not ",
+    "lambda: ",
+    "10**9",
+    "\n",
+    "\n    ",
+    "yield ",
+    "=",
+    "''",
+    ".",
+]
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+)
 @given(st.data())
 def test_mutated_files(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
     """Random edits of real files: an answer or problems, whatever the text has become."""

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 (one row a line)
 """Whole programs, evaluated and really run: the same modules, tensors, ties, dtypes and lines."""
 
 import sys
@@ -34,7 +35,9 @@ class Recorder:
 
 def constructs(frame: FrameType, module: nn.Module) -> bool:
     given = frame.f_locals.get("args", ())
-    return frame.f_locals.get("self") is module or (isinstance(given, tuple) and any(a is module for a in given))
+    return frame.f_locals.get("self") is module or (
+        isinstance(given, tuple) and any(a is module for a in given)
+    )
 
 
 def run(file: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[nn.Module, dict[str, int]]:
@@ -50,7 +53,9 @@ def run(file: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[nn.Module, dict[st
     monkeypatch.setitem(sys.modules, "program", type(sys)("program"))
     exec(compile(file.read_text("utf-8"), str(file), "exec"), namespace)
     model: nn.Module = namespace["model"]
-    lines = {path: recorder.lines[id(m)] for path, m in model.named_modules() if path and id(m) in recorder.lines}
+    lines = {
+        path: recorder.lines[id(m)] for path, m in model.named_modules() if path and id(m) in recorder.lines
+    }
     return model, lines
 
 
@@ -90,7 +95,9 @@ def test_a_program(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     construction = evaluate(file, "model")
     model, lines = run(file, monkeypatch)
     assert construction.problems == ()
-    assert [(m.path, m.type) for m in construction.modules] == [(p, type(m).__name__) for p, m in model.named_modules()]
+    assert [(m.path, m.type) for m in construction.modules] == [
+        (p, type(m).__name__) for p, m in model.named_modules()
+    ]
     assert evaluated(construction) == described(model)
     found = {module.path: module.line for module in construction.modules if module.path in lines}
     assert found == lines
@@ -144,7 +151,8 @@ def test_sizes_without_value_are_formulas(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("root", "parameters"), [("small()", 24), ("small", 24), ("Net(3, layers=3)", 144), ("Block(2, bias=False)", 16)]
+    ("root", "parameters"),
+    [("small()", 24), ("small", 24), ("Net(3, layers=3)", 144), ("Block(2, bias=False)", 16)],
 )
 def test_expressions_as_root(tmp_path: Path, root: str, parameters: int) -> None:
     assert to_model(evaluate(write(tmp_path, NET), root)).parameters == parameters

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 (one row a line)
 """The layer table against torch itself: every layer, every constructor argument that changes shapes."""
 
 import inspect
@@ -95,7 +96,9 @@ def test_layer(expression: str, tmp_path: Path) -> None:
     construction = evaluate(file, "model")
     model = build(expression)
     assert evaluated(construction) == tensors(model)
-    assert [(m.path, m.type) for m in construction.modules] == [(p, type(m).__name__) for p, m in model.named_modules()]
+    assert [(m.path, m.type) for m in construction.modules] == [
+        (p, type(m).__name__) for p, m in model.named_modules()
+    ]
     assert not construction.problems
 
 
@@ -108,7 +111,9 @@ def layer_classes() -> Iterator[str]:
 def test_the_table_has_every_layer_of_torch(tmp_path: Path) -> None:
     file = tmp_path / "all.py"
     names = [name for name in layer_classes() if name != "Container"]
-    file.write_text("from torch import nn\nmodel = nn.ModuleList()\n" + "".join(f"nn.{n}.__mro__\n" for n in names))
+    file.write_text(
+        "from torch import nn\nmodel = nn.ModuleList()\n" + "".join(f"nn.{n}.__mro__\n" for n in names)
+    )
     assert evaluate(file, "model").problems == ()
     from bitlens.source.evaluate.front import world_for
 
@@ -116,7 +121,18 @@ def test_the_table_has_every_layer_of_torch(tmp_path: Path) -> None:
     assert [name for name in names if name not in known] == []
 
 
-VARIADIC = {"RNN", "LSTM", "GRU", "Identity", "Sigmoid", "Tanh", "Softsign", "Tanhshrink", "LogSigmoid", "Softmax2d"}
+VARIADIC = {
+    "RNN",
+    "LSTM",
+    "GRU",
+    "Identity",
+    "Sigmoid",
+    "Tanh",
+    "Softsign",
+    "Tanhshrink",
+    "LogSigmoid",
+    "Softmax2d",
+}
 """Layers whose signature says only `*args, **kwargs`."""
 
 

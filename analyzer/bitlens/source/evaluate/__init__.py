@@ -1,4 +1,5 @@
-"""Runs a model's construction in the abstract: exact layers, shapes and lines, without torch and without importing."""
+"""Runs a model's construction in the abstract: exact layers, shapes and lines, without torch and without
+importing."""
 
 from bitlens.source.evaluate.construction import Construction, ModuleRecord, TensorRecord, to_model
 from bitlens.source.evaluate.front import evaluate, keep, roots

@@ -34,7 +34,12 @@ def parser_class(machine: Machine) -> ClassValue:
     def parse_known(args: list[Any], kwargs: dict[str, Any]) -> Any:
         return parse(args, kwargs), []
 
-    table = {"__init__": init, "add_argument": add_argument, "set_defaults": set_defaults, "parse_args": parse}
+    table = {
+        "__init__": init,
+        "add_argument": add_argument,
+        "set_defaults": set_defaults,
+        "parse_args": parse,
+    }
     table["parse_known_args"] = parse_known
     for name in ("add_argument_group", "add_mutually_exclusive_group"):
         table[name] = lambda args, kwargs: args[0]

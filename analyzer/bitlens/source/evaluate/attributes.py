@@ -100,13 +100,17 @@ class Attributes(Operators):
             if name in table:
                 return table[name]
         if name in ("_modules", "_parameters", "_buffers"):
-            return {"_modules": target.modules, "_parameters": target.params, "_buffers": target.buffers}[name]
+            return {"_modules": target.modules, "_parameters": target.params, "_buffers": target.buffers}[
+                name
+            ]
         return True if name == "training" else MISSING
 
     def _property(self, found: PropertyValue, target: Any, name: str) -> Any:
         if found.fget is None:
             return UNKNOWN
-        value = self.call(found.fget, [target.cls if found.by_class and isinstance(target, Instance) else target], {})
+        value = self.call(
+            found.fget, [target.cls if found.by_class and isinstance(target, Instance) else target], {}
+        )
         if found.cached and isinstance(target, Instance):
             target.attrs[name] = value
         return value
@@ -123,7 +127,14 @@ class Attributes(Operators):
             return HostMethod(target, name) if name != "__doc__" else None
         if "unknown" in target.cls.traits:
             return Unknown(f"attribute {name!r} of an unknown base class")
-        if name in ("__init__", "__setattr__", "__post_init__", "__init_subclass__", "__delattr__", "__getattribute__"):
+        if name in (
+            "__init__",
+            "__setattr__",
+            "__post_init__",
+            "__init_subclass__",
+            "__delattr__",
+            "__getattribute__",
+        ):
             return Native(name, lambda args, kwargs: self._object_method(name, target, args))
         if name in ("__module__", "__doc__"):
             return target.cls.module.name if name == "__module__" and target.cls.module else None
@@ -192,7 +203,9 @@ class Attributes(Operators):
         if name in ("__init__", "__setattr__", "__getattribute__", "__init_subclass__", "__post_init__"):
             if name == "__init_subclass__":
                 return Native(name, lambda args, kwargs: None)
-            return Native(name, lambda args, kwargs: self._object_method(name, args[0], args[1:]), method=True)
+            return Native(
+                name, lambda args, kwargs: self._object_method(name, args[0], args[1:]), method=True
+            )
         if name == "mro":
             return Native("mro", lambda args, kwargs: list(target.mro))
         if name == "__new__":
@@ -202,7 +215,9 @@ class Attributes(Operators):
         return MISSING
 
     def _super(self, target: Super, name: str) -> Any:
-        found = target.start.lookup_after(target.owner, name) if isinstance(target.start, ClassValue) else MISSING
+        found = (
+            target.start.lookup_after(target.owner, name) if isinstance(target.start, ClassValue) else MISSING
+        )
         if found is not MISSING:
             if isinstance(target.target, ClassValue):
                 if type(found) is ClassMethod:
@@ -221,12 +236,21 @@ class Attributes(Operators):
             if name == "__init__":
                 return Native(name, lambda args, kwargs: self.classes.fill_host(value, args, kwargs))
             return HostMethod(value.host, name)
-        if name in ("__init__", "__setattr__", "__getattribute__", "__post_init__", "__init_subclass__", "__delattr__"):
+        if name in (
+            "__init__",
+            "__setattr__",
+            "__getattribute__",
+            "__post_init__",
+            "__init_subclass__",
+            "__delattr__",
+        ):
             return Native(name, lambda args, kwargs: self._object_method(name, value, args))
         if isinstance(target.start, ClassValue) and "unknown" in target.start.traits:
             return UNKNOWN
         if name == "__call__" and isinstance(target.owner, ClassValue) and "meta" in target.owner.traits:
-            return Native(name, lambda args, kwargs: self.classes.instantiate(value, args, kwargs, meta=False))
+            return Native(
+                name, lambda args, kwargs: self.classes.instantiate(value, args, kwargs, meta=False)
+            )
         raise self.error("AttributeError", f"'super' object has no attribute {name!r}")
 
     def _missing_member(self, target: ModuleInstance, name: str) -> Any:
@@ -419,7 +443,11 @@ class Attributes(Operators):
         """`isinstance`, UNKNOWN where it cannot be said."""
         if isinstance(kind, tuple):
             results = [self.isinstance(value, option) for option in kind]
-            return True if any(result is True for result in results) else (UNKNOWN if UNKNOWN in results else False)
+            return (
+                True
+                if any(result is True for result in results)
+                else (UNKNOWN if UNKNOWN in results else False)
+            )
         if isinstance(value, Unknown) or isinstance(kind, Unknown):
             return UNKNOWN
         if isinstance(kind, ClassValue):
@@ -453,7 +481,9 @@ class Attributes(Operators):
         if isinstance(value, ClassValue):
             return kind in (type, object)
         if isinstance(value, Instance):
-            return kind is object or (value.host is not None and isinstance(value.host, kind) and value.cls.derives(kind))
+            return kind is object or (
+                value.host is not None and isinstance(value.host, kind) and value.cls.derives(kind)
+            )
         if isinstance(value, Tensor | DType | Function | Native | BoundMethod | Partial | Namespace | Iter):
             return kind is object
         return isinstance(value, kind)

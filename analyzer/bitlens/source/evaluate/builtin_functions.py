@@ -32,7 +32,24 @@ from bitlens.source.evaluate.values import (
 if TYPE_CHECKING:
     from bitlens.source.evaluate.machine import Machine
 
-TYPES = (int, float, bool, str, list, tuple, dict, set, frozenset, bytes, complex, object, type, range, slice, bytearray)
+TYPES = (
+    int,
+    float,
+    bool,
+    str,
+    list,
+    tuple,
+    dict,
+    set,
+    frozenset,
+    bytes,
+    complex,
+    object,
+    type,
+    range,
+    slice,
+    bytearray,
+)
 Handler = Callable[["Machine", list[Any], dict[str, Any]], Any]
 
 
@@ -175,7 +192,9 @@ def _extreme(name: str) -> Handler:
         key = kwargs.get("key")
         if any(isinstance(item, Unknown | Tensor) for item in items):
             return Unknown(f"{name} of something unknown")
-        keys = [machine.call(key, [item], {}) if key is not None else machine.host_value(item) for item in items]
+        keys = [
+            machine.call(key, [item], {}) if key is not None else machine.host_value(item) for item in items
+        ]
         if any(isinstance(value, Unknown) for value in keys):
             return UNKNOWN
         best = (max if name == "max" else min)(range(len(items)), key=lambda index: keys[index])
@@ -196,10 +215,14 @@ def sort(machine: Machine, items: Any, kwargs: dict[str, Any]) -> list[Any]:
     """A sorted list; in the order in which it is where the keys are not known."""
     values = list(machine.iterate(items))
     key = kwargs.get("key")
-    keys = [machine.call(key, [value], {}) if key is not None else machine.host_value(value) for value in values]
+    keys = [
+        machine.call(key, [value], {}) if key is not None else machine.host_value(value) for value in values
+    ]
     if any(isinstance(value, Unknown) for value in keys):
         return values
-    order = sorted(range(len(values)), key=lambda index: keys[index], reverse=bool(kwargs.get("reverse", False)))
+    order = sorted(
+        range(len(values)), key=lambda index: keys[index], reverse=bool(kwargs.get("reverse", False))
+    )
     return [values[index] for index in order]
 
 
@@ -211,7 +234,7 @@ def _zip(machine: Machine, args: list[Any], kwargs: dict[str, Any]) -> Any:
     if all(isinstance(arg, Unknown) for arg in args):
         return UNKNOWN
     known = [machine.iterate(arg) for arg in args if not isinstance(arg, Unknown)]
-    rows = zip(*known)
+    rows = zip(*known, strict=False)
     if len(known) == len(args):
         return Iter(rows)
     spots = [index for index, arg in enumerate(args) if not isinstance(arg, Unknown)]
@@ -235,7 +258,9 @@ def _enumerate(machine: Machine, args: list[Any], kwargs: dict[str, Any]) -> Any
 def _map(machine: Machine, args: list[Any], kwargs: dict[str, Any]) -> Any:
     if any(isinstance(arg, Unknown) for arg in args[1:]):
         return UNKNOWN
-    return Iter(machine.call(args[0], list(row), {}) for row in zip(*map(machine.iterate, args[1:])))
+    return Iter(
+        machine.call(args[0], list(row), {}) for row in zip(*map(machine.iterate, args[1:]), strict=False)
+    )
 
 
 def _filter(machine: Machine, args: list[Any], kwargs: dict[str, Any]) -> Any:
@@ -304,7 +329,9 @@ def _pow(machine: Machine, args: list[Any], kwargs: dict[str, Any]) -> Any:
 
 
 def _property(machine: Machine, args: list[Any], kwargs: dict[str, Any]) -> Any:
-    return PropertyValue(args[0] if args else kwargs.get("fget"), args[1] if len(args) > 1 else kwargs.get("fset"))
+    return PropertyValue(
+        args[0] if args else kwargs.get("fget"), args[1] if len(args) > 1 else kwargs.get("fset")
+    )
 
 
 def _vars(machine: Machine, args: list[Any], kwargs: dict[str, Any]) -> Any:
@@ -332,7 +359,9 @@ def _callable(machine: Machine, args: list[Any], kwargs: dict[str, Any]) -> Any:
         return UNKNOWN
     if isinstance(value, Instance):
         return isinstance(value, ModuleInstance) or value.cls.lookup("__call__") is not MISSING
-    return isinstance(value, Function | BoundMethod | Native | Partial | ClassValue | type | HostMethod | StaticMethod)
+    return isinstance(
+        value, Function | BoundMethod | Native | Partial | ClassValue | type | HostMethod | StaticMethod
+    )
 
 
 def _super(machine: Machine, args: list[Any], kwargs: dict[str, Any]) -> Any:
@@ -398,9 +427,11 @@ _FUNCTIONS: dict[str, Handler] = {
     "classmethod": lambda machine, args, kwargs: ClassMethod(args[0]),
     "staticmethod": lambda machine, args, kwargs: StaticMethod(args[0]),
     "getattr": lambda machine, args, kwargs: machine.getattr(*args),
-    "setattr": lambda machine, args, kwargs: machine.setattr(args[0], machine.host_value(args[1]), args[2])
-    if not isinstance(args[1], Unknown)
-    else None,
+    "setattr": lambda machine, args, kwargs: (
+        machine.setattr(args[0], machine.host_value(args[1]), args[2])
+        if not isinstance(args[1], Unknown)
+        else None
+    ),
     "delattr": lambda machine, args, kwargs: machine.delattr(args[0], args[1]),
     "hasattr": lambda machine, args, kwargs: machine.hasattr(args[0], args[1]),
     "isinstance": _isinstance,

@@ -55,11 +55,15 @@ class Classes:
         if isinstance(metaclass, ClassValue):
             cls.metaclass = metaclass
             if metaclass.lookup("__init__") is not MISSING:
-                self.machine.call(metaclass.lookup("__init__"), [cls, name, tuple(bases), namespace], dict(keywords))
+                self.machine.call(
+                    metaclass.lookup("__init__"), [cls, name, tuple(bases), namespace], dict(keywords)
+                )
         self._announce(cls, keywords)
         return cls
 
-    def build(self, name: str, bases: list[Any], namespace: dict[str, Any], frame: Frame | None, line: int) -> ClassValue:
+    def build(
+        self, name: str, bases: list[Any], namespace: dict[str, Any], frame: Frame | None, line: int
+    ) -> ClassValue:
         """A class without announcing it to its bases."""
         natives = [base.name for base in bases if isinstance(base, Native)]
         bases = [base for base in bases if base is not object and not isinstance(base, Native)]
@@ -84,7 +88,9 @@ class Classes:
         forget_lookups()
 
     def _inherited_metaclass(self, bases: list[Any]) -> Any:
-        return next((b.metaclass for b in bases if isinstance(b, ClassValue) and b.metaclass is not None), None)
+        return next(
+            (b.metaclass for b in bases if isinstance(b, ClassValue) and b.metaclass is not None), None
+        )
 
     def _announce(self, cls: ClassValue, keywords: dict[str, Any]) -> None:
         """Call `__set_name__` of the attributes and `__init_subclass__` of the bases."""
@@ -198,7 +204,9 @@ class Classes:
     def _make_members(self, cls: ClassValue) -> None:
         number = 0
         for name, value in list(cls.ns.items()):
-            skip = isinstance(value, Function | ClassMethod | StaticMethod | PropertyValue | Native | ClassValue)
+            skip = isinstance(
+                value, Function | ClassMethod | StaticMethod | PropertyValue | Native | ClassValue
+            )
             if name.startswith("_") or skip:
                 continue
             if isinstance(value, Unknown) and value.why == "auto":

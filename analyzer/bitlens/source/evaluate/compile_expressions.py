@@ -1,6 +1,7 @@
 """Turns expressions into Python closures: each takes a frame and gives a value.
 
-Closures are made once for each statement of a file and run many times, which is several times faster than walking
+Closures are made once for each statement of a file and run many times, which is several times faster than
+walking
 the tree.
 """
 
@@ -45,10 +46,12 @@ class Expressions:
         return handler(self, node)
 
     def constant(self, node: ast.Constant) -> Expression:
+        """The closure of `constant`."""
         value = node.value
         return lambda f: value
 
     def name(self, node: ast.Name) -> Expression:
+        """The closure of `name`."""
         name, scope = node.id, self.scope
         if scope.locals is None or name in scope.globals:
             return self._global(name)
@@ -100,6 +103,7 @@ class Expressions:
         return load
 
     def attribute(self, node: ast.Attribute) -> Expression:
+        """The closure of `attribute`."""
         value, name, getattr_ = self.expression(node.value), node.attr, self.machine.getattr
         line = node.lineno + self.offset
 
@@ -111,6 +115,7 @@ class Expressions:
         return load
 
     def subscript(self, node: ast.Subscript) -> Expression:
+        """The closure of `subscript`."""
         value, index, getitem = self.expression(node.value), self.expression(node.slice), self.machine.getitem
         line = node.lineno + self.offset
 
@@ -123,6 +128,7 @@ class Expressions:
         return load
 
     def slice(self, node: ast.Slice) -> Expression:
+        """The closure of `slice`."""
         lower, upper, step = (
             self.expression(part) if part is not None else (lambda f: None)
             for part in (node.lower, node.upper, node.step)
@@ -135,6 +141,7 @@ class Expressions:
         return make
 
     def call(self, node: ast.Call) -> Expression:
+        """The closure of `call`."""
         if isinstance(node.func, ast.Name) and node.func.id == "super" and not node.args:
             return self._super()
         positional, keywords = self._arguments(node)
@@ -142,7 +149,11 @@ class Expressions:
         if isinstance(node.func, ast.Attribute):
             return self._method_call(node.func, positional, keywords, line)
         function, call = self.expression(node.func), self.machine.call
-        if isinstance(node.func, ast.Name) and node.func.id in ("locals", "vars", "globals", "dir") and not node.args:
+        if (
+            isinstance(node.func, ast.Name)
+            and node.func.id in ("locals", "vars", "globals", "dir")
+            and not node.args
+        ):
             machine, which = self.machine, node.func.id
             return lambda f: machine.namespace_of(which, f)
 
@@ -168,7 +179,9 @@ class Expressions:
 
         return run
 
-    def _arguments(self, node: ast.Call) -> tuple[Callable[[Frame], list[Any]], Callable[[Frame], dict[str, Any]]]:
+    def _arguments(
+        self, node: ast.Call
+    ) -> tuple[Callable[[Frame], list[Any]], Callable[[Frame], dict[str, Any]]]:
         return self._positional(node.args), self._keywords(node.keywords)
 
     def _positional(self, nodes: list[ast.expr]) -> Callable[[Frame], list[Any]]:
@@ -184,7 +197,9 @@ class Expressions:
 
     def _spread(self, nodes: list[ast.expr]) -> Callable[[Frame], list[Any]]:
         pairs = [
-            (True, self.expression(node.value)) if isinstance(node, ast.Starred) else (False, self.expression(node))
+            (True, self.expression(node.value))
+            if isinstance(node, ast.Starred)
+            else (False, self.expression(node))
             for node in nodes
         ]
         machine = self.machine
@@ -235,11 +250,13 @@ class Expressions:
         return make
 
     def binary(self, node: ast.BinOp) -> Expression:
+        """The closure of `binary`."""
         left, right, operator = self.expression(node.left), self.expression(node.right), type(node.op)
         apply = self.machine.binary(operator)
         return lambda f: apply(left(f), right(f))
 
     def boolean(self, node: ast.BoolOp) -> Expression:
+        """The closure of `boolean`."""
         parts, truth = [self.expression(value) for value in node.values], self.machine.truth
         stop_at = isinstance(node.op, ast.Or)
 
@@ -259,8 +276,12 @@ class Expressions:
         return evaluate
 
     def comparison(self, node: ast.Compare) -> Expression:
+        """The closure of `comparison`."""
         left = self.expression(node.left)
-        rest = [(self.machine.comparison(type(op)), self.expression(c)) for op, c in zip(node.ops, node.comparators)]
+        rest = [
+            (self.machine.comparison(type(op)), self.expression(c))
+            for op, c in zip(node.ops, node.comparators, strict=False)
+        ]
         if len(rest) == 1:
             compare, right = rest[0]
             return lambda f: compare(left(f), right(f))
@@ -279,11 +300,17 @@ class Expressions:
         return chain
 
     def unary(self, node: ast.UnaryOp) -> Expression:
+        """The closure of `unary`."""
         operand, apply = self.expression(node.operand), self.machine.unary(type(node.op))
         return lambda f: apply(operand(f))
 
     def conditional(self, node: ast.IfExp) -> Expression:
-        test, body, orelse = self.expression(node.test), self.expression(node.body), self.expression(node.orelse)
+        """The closure of `conditional`."""
+        test, body, orelse = (
+            self.expression(node.test),
+            self.expression(node.body),
+            self.expression(node.orelse),
+        )
         machine = self.machine
 
         def choose(f: Frame) -> Any:
@@ -295,6 +322,7 @@ class Expressions:
         return choose
 
     def walrus(self, node: ast.NamedExpr) -> Expression:
+        """The closure of `walrus`."""
         value, name = self.expression(node.value), node.target.id
 
         def assign(f: Frame) -> Any:
@@ -308,18 +336,25 @@ class Expressions:
         return assign
 
     def tuple(self, node: ast.Tuple) -> Expression:
+        """The closure of `tuple`."""
         gather = self._positional(node.elts)
         return lambda f: tuple(gather(f))
 
     def list(self, node: ast.List) -> Expression:
+        """The closure of `list`."""
         return self._positional(node.elts)
 
     def set(self, node: ast.Set) -> Expression:
+        """The closure of `set`."""
         gather, machine = self._positional(node.elts), self.machine
         return lambda f: machine.make_set(gather(f))
 
     def dict(self, node: ast.Dict) -> Expression:
-        pairs = [(None if k is None else self.expression(k), self.expression(v)) for k, v in zip(node.keys, node.values)]
+        """The closure of `dict`."""
+        pairs = [
+            (None if k is None else self.expression(k), self.expression(v))
+            for k, v in zip(node.keys, node.values, strict=False)
+        ]
         machine = self.machine
 
         def make(f: Frame) -> Any:
@@ -369,6 +404,7 @@ class Expressions:
         raise NotImplementedError
 
     def lambda_(self, node: ast.Lambda) -> Expression:
+        """The closure of `lambda`."""
         return self.function_value(node, "<lambda>")
 
     def function_value(self, node: Any, name: str) -> Expression:
@@ -376,6 +412,7 @@ class Expressions:
         raise NotImplementedError
 
     def joined(self, node: ast.JoinedStr) -> Expression:
+        """The closure of `joined`."""
         parts = [self.expression(value) for value in node.values]
         machine = self.machine
 
@@ -389,15 +426,18 @@ class Expressions:
         return make
 
     def formatted(self, node: ast.FormattedValue) -> Expression:
+        """The closure of `formatted`."""
         value, machine = self.expression(node.value), self.machine
         spec = self.expression(node.format_spec) if node.format_spec is not None else (lambda f: "")
         conversion = node.conversion
         return lambda f: machine.format(value(f), conversion, spec(f))
 
     def starred(self, node: ast.Starred) -> Expression:
+        """The closure of `starred`."""
         return self.expression(node.value)
 
     def yield_(self, node: ast.Yield) -> Expression:
+        """The closure of `yield`."""
         value = self.expression(node.value) if node.value is not None else (lambda f: None)
         machine = self.machine
 
@@ -407,6 +447,7 @@ class Expressions:
         return run
 
     def yield_from(self, node: ast.YieldFrom) -> Expression:
+        """The closure of `yield from`."""
         value, machine = self.expression(node.value), self.machine
 
         def run(f: Frame) -> Any:

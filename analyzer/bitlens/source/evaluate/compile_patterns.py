@@ -82,13 +82,16 @@ def _sequence(compiler: Statements, node: ast.MatchSequence) -> Matcher:
         values = compiler.machine.unpack(subject, len(parts), star)
         if star is not None and name:
             f.vars[name] = values[star]
-        return _all([part(f, value) for part, value in zip(parts, values) if part is not None])
+        return _all([part(f, value) for part, value in zip(parts, values, strict=False) if part is not None])
 
     return match
 
 
 def _mapping(compiler: Statements, node: ast.MatchMapping) -> Matcher:
-    parts = [(compiler.expression(key), pattern(compiler, value)) for key, value in zip(node.keys, node.patterns)]
+    parts = [
+        (compiler.expression(key), pattern(compiler, value))
+        for key, value in zip(node.keys, node.patterns, strict=False)
+    ]
 
     def match(f: Frame, subject: Any) -> bool | None:
         if isinstance(subject, Unknown):
@@ -100,7 +103,7 @@ def _mapping(compiler: Statements, node: ast.MatchMapping) -> Matcher:
             return False
         if node.rest:
             f.vars[node.rest] = {key: value for key, value in subject.items() if key not in keys}
-        return _all([part(f, subject[key]) for key, (_, part) in zip(keys, parts)])
+        return _all([part(f, subject[key]) for key, (_, part) in zip(keys, parts, strict=False)])
 
     return match
 
@@ -108,7 +111,9 @@ def _mapping(compiler: Statements, node: ast.MatchMapping) -> Matcher:
 def _class(compiler: Statements, node: ast.MatchClass) -> Matcher:
     cls = compiler.expression(node.cls)
     positional = [pattern(compiler, part) for part in node.patterns]
-    named = [(name, pattern(compiler, part)) for name, part in zip(node.kwd_attrs, node.kwd_patterns)]
+    named = [
+        (name, pattern(compiler, part)) for name, part in zip(node.kwd_attrs, node.kwd_patterns, strict=False)
+    ]
     machine = compiler.machine
 
     def match(f: Frame, subject: Any) -> bool | None:
@@ -118,8 +123,12 @@ def _class(compiler: Statements, node: ast.MatchClass) -> Matcher:
             return known
         if isinstance(kind, type):
             return _all([part(f, subject) for part in positional])
-        names = machine.getattr(kind, "__match_args__", ()) if positional and isinstance(subject, Instance) else ()
-        pairs = [*zip(names, positional), *named]
+        names = (
+            machine.getattr(kind, "__match_args__", ())
+            if positional and isinstance(subject, Instance)
+            else ()
+        )
+        pairs = [*zip(names, positional, strict=False), *named]
         return _all([part(f, machine.getattr(subject, name)) for name, part in pairs])
 
     return match

@@ -35,7 +35,8 @@ class Statements(Expressions):
         return run
 
     def body(self, nodes: list[ast.stmt]) -> Action:
-        """A function's body: a statement that the evaluator cannot run is reported, and the next one is run."""
+        """A function's body: a statement that the evaluator cannot run is reported, and the next one is
+        run."""
         machine = self.machine
         actions = [(self.statement(node), node.lineno + self.offset) for node in nodes]
 
@@ -61,6 +62,7 @@ class Statements(Expressions):
         return handler(self, node) if handler is not None else (lambda f: None)
 
     def expression_statement(self, node: ast.Expr) -> Action:
+        """The closure of `expression statement`."""
         if isinstance(node.value, ast.Constant):
             return lambda f: None
         value = self.expression(node.value)
@@ -71,6 +73,7 @@ class Statements(Expressions):
         return run
 
     def assign(self, node: ast.Assign) -> Action:
+        """The closure of `assign`."""
         value, targets = self.expression(node.value), [self.target(target) for target in node.targets]
         if len(targets) == 1:
             store = targets[0]
@@ -84,6 +87,7 @@ class Statements(Expressions):
         return run
 
     def annotated(self, node: ast.AnnAssign) -> Action:
+        """The closure of `annotated`."""
         store = self.target(node.target) if node.value is not None else None
         value = self.expression(node.value) if node.value is not None else None
         name = node.target.id if isinstance(node.target, ast.Name) else None
@@ -99,6 +103,7 @@ class Statements(Expressions):
         return run
 
     def augmented(self, node: ast.AugAssign) -> Action:
+        """The closure of `augmented`."""
         as_load = _as_load(node.target)
         load, value = self.expression(as_load), self.expression(node.value)
         apply, store = self.machine.in_place(type(node.op)), self.target(node.target)
@@ -119,7 +124,11 @@ class Statements(Expressions):
 
             return store
         if isinstance(node, ast.Subscript):
-            owner, index, setitem = self.expression(node.value), self.expression(node.slice), self.machine.setitem
+            owner, index, setitem = (
+                self.expression(node.value),
+                self.expression(node.slice),
+                self.machine.setitem,
+            )
             return lambda f, result: setitem(owner(f), index(f), result)
         if isinstance(node, ast.Tuple | ast.List):
             return self._unpack(node.elts)
@@ -155,12 +164,13 @@ class Statements(Expressions):
 
         def store(f: Frame, result: Any) -> None:
             values = machine.unpack(result, len(stores), starred)
-            for target, value in zip(stores, values):
+            for target, value in zip(stores, values, strict=False):
                 target(f, value)
 
         return store
 
     def delete(self, node: ast.Delete) -> Action:
+        """The closure of `delete`."""
         actions = [self._deletion(target) for target in node.targets]
 
         def run(f: Frame) -> Any:
@@ -183,6 +193,7 @@ class Statements(Expressions):
         return lambda f: None
 
     def return_(self, node: ast.Return) -> Action:
+        """The closure of `return`."""
         value = self.expression(node.value) if node.value is not None else (lambda f: None)
 
         def run(f: Frame) -> Any:
@@ -192,6 +203,7 @@ class Statements(Expressions):
         return run
 
     def raise_(self, node: ast.Raise) -> Action:
+        """The closure of `raise`."""
         machine = self.machine
         value = self.expression(node.exc) if node.exc is not None else None
 
@@ -205,6 +217,7 @@ class Statements(Expressions):
         return run
 
     def if_(self, node: ast.If) -> Action:
+        """The closure of `if`."""
         test, body = self.expression(node.test), self.block(node.body)
         orelse = self.block(node.orelse) if node.orelse else (lambda f: None)
         machine = self.machine
@@ -218,6 +231,7 @@ class Statements(Expressions):
         return run
 
     def for_(self, node: ast.For) -> Action:
+        """The closure of `for`."""
         iterated, store, body = self.expression(node.iter), self.target(node.target), self.block(node.body)
         orelse = self.block(node.orelse) if node.orelse else (lambda f: None)
         machine = self.machine
@@ -240,6 +254,7 @@ class Statements(Expressions):
         return run
 
     def while_(self, node: ast.While) -> Action:
+        """The closure of `while`."""
         test, body = self.expression(node.test), self.block(node.body)
         orelse = self.block(node.orelse) if node.orelse else (lambda f: None)
         machine = self.machine
@@ -261,8 +276,12 @@ class Statements(Expressions):
         return run
 
     def with_(self, node: ast.With) -> Action:
+        """The closure of `with`."""
         items = [
-            (self.expression(item.context_expr), self.target(item.optional_vars) if item.optional_vars else None)
+            (
+                self.expression(item.context_expr),
+                self.target(item.optional_vars) if item.optional_vars else None,
+            )
             for item in node.items
         ]
         body, machine = self.block(node.body), self.machine
@@ -288,6 +307,7 @@ class Statements(Expressions):
         return run
 
     def try_(self, node: ast.Try) -> Action:
+        """The closure of `try`."""
         self.in_try += 1
         body = self.block(node.body)
         self.in_try -= 1
@@ -344,6 +364,7 @@ class Statements(Expressions):
         return kinds, node.name, self.block(node.body)
 
     def assert_(self, node: ast.Assert) -> Action:
+        """The closure of `assert`."""
         test, machine = self.expression(node.test), self.machine
 
         def run(f: Frame) -> Any:
@@ -353,6 +374,7 @@ class Statements(Expressions):
         return run
 
     def import_(self, node: ast.Import) -> Action:
+        """The closure of `import`."""
         machine, guarded = self.machine, self.in_try > 0
         names = [(alias.name, alias.asname) for alias in node.names]
 
@@ -366,6 +388,7 @@ class Statements(Expressions):
         return run
 
     def import_from(self, node: ast.ImportFrom) -> Action:
+        """The closure of `import from`."""
         machine, guarded = self.machine, self.in_try > 0
         module, level = node.module or "", node.level
         names = [(alias.name, alias.asname or alias.name) for alias in node.names]
@@ -384,6 +407,7 @@ class Statements(Expressions):
         return run
 
     def function(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> Action:
+        """The closure of `function`."""
         make, store = self.function_value(node, node.name), self._name_target(node.name)
         decorators = [
             (self.expression(decorator), decorator.lineno + self.offset) for decorator in node.decorator_list
@@ -404,7 +428,7 @@ class Statements(Expressions):
         defaults = [self.expression(default) for default in node.args.defaults]
         kw_defaults = [
             (argument.arg, self.expression(default))
-            for argument, default in zip(node.args.kwonlyargs, node.args.kw_defaults)
+            for argument, default in zip(node.args.kwonlyargs, node.args.kw_defaults, strict=False)
             if default is not None
         ]
         code = new_code(node, name, node.lineno + self.offset)
@@ -422,6 +446,7 @@ class Statements(Expressions):
         return make
 
     def class_(self, node: ast.ClassDef) -> Action:
+        """The closure of `class`."""
         outer = self.scope
         bases = self._positional(node.bases)
         keywords = self._keywords(node.keywords)
@@ -451,11 +476,16 @@ class Statements(Expressions):
         return run
 
     def match(self, node: ast.Match) -> Action:
+        """The closure of `match`."""
         from bitlens.source.evaluate.compile_patterns import pattern
 
         subject, machine = self.expression(node.subject), self.machine
         cases = [
-            (pattern(self, case.pattern), self.expression(case.guard) if case.guard else None, self.block(case.body))
+            (
+                pattern(self, case.pattern),
+                self.expression(case.guard) if case.guard else None,
+                self.block(case.body),
+            )
             for case in node.cases
         ]
 
@@ -474,9 +504,11 @@ class Statements(Expressions):
         return run
 
     def break_(self, node: ast.Break) -> Action:
+        """The closure of `break`."""
         return lambda f: BREAK
 
     def continue_(self, node: ast.Continue) -> Action:
+        """The closure of `continue`."""
         return lambda f: CONTINUE
 
 
@@ -503,9 +535,13 @@ def _as_load(node: ast.expr) -> ast.expr:
     if isinstance(node, ast.Name):
         return ast.Name(node.id, ast.Load(), lineno=node.lineno, col_offset=node.col_offset)
     if isinstance(node, ast.Attribute):
-        return ast.Attribute(node.value, node.attr, ast.Load(), lineno=node.lineno, col_offset=node.col_offset)
+        return ast.Attribute(
+            node.value, node.attr, ast.Load(), lineno=node.lineno, col_offset=node.col_offset
+        )
     if isinstance(node, ast.Subscript):
-        return ast.Subscript(node.value, node.slice, ast.Load(), lineno=node.lineno, col_offset=node.col_offset)
+        return ast.Subscript(
+            node.value, node.slice, ast.Load(), lineno=node.lineno, col_offset=node.col_offset
+        )
     return node
 
 

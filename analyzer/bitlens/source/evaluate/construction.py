@@ -21,7 +21,8 @@ class TensorRecord:
 
     name: str
     shape: tuple[int | str | None, ...] | None
-    """Sizes; a formula as text where a size depends on something unknown; None for a size or rank that is not known."""
+    """Sizes; a formula as text where a size depends on something unknown; None for a size or rank that is not
+    known."""
     dtype: str | None
     requires_grad: bool
     tied_to: str | None
@@ -114,7 +115,9 @@ def _sizes(module: ModuleInstance) -> dict[int, tuple[int | None, int | None]]:
         if isinstance(value, Tensor):
             count = numel(value.shape)
             known = count if isinstance(count, int) else None
-            size = None if known is None or not isinstance(value.dtype, DType) else known * value.dtype.itemsize
+            size = (
+                None if known is None or not isinstance(value.dtype, DType) else known * value.dtype.itemsize
+            )
             result[id(value)] = (known, size)
     return result
 
@@ -150,7 +153,8 @@ def _size(part: Any) -> int | str | None:
 
 
 def to_model(construction: Construction) -> Model:
-    """A construction as a Model measured from shapes. Tensors of unknown size are left out and said in its problems."""
+    """A construction as a Model measured from shapes. Tensors of unknown size are left out and said in its
+    problems."""
     layers, dtypes, missing = [], defaultdict(int), []
     for record in construction.modules:
         tensors = [*_measured(record, "parameter", missing), *_measured(record, "buffer", missing)]
@@ -175,7 +179,8 @@ def to_model(construction: Construction) -> Model:
         )
     problems = list(construction.problems)
     if missing:
-        text = f"the size of {len(missing)} tensors is not known ({', '.join(missing[:5])} …); they are not counted"
+        some = ", ".join(missing[:5])
+        text = f"the size of {len(missing)} tensors is not known ({some} …); they are not counted"
         problems.append(Problem("unknown-size", text, construction.file, construction.line, None, "warning"))
     return Model(
         name=construction.root,
@@ -205,7 +210,13 @@ def _measured(record: ModuleRecord, kind: Any, missing: list[str]) -> list[Measu
         shape = tuple(size for size in tensor.shape if isinstance(size, int))
         result.append(
             MeasuredTensor(
-                tensor.name, kind, shape, tensor.dtype, tensor.bytes, tensor.requires_grad and kind == "parameter", tensor.tied_to
+                tensor.name,
+                kind,
+                shape,
+                tensor.dtype,
+                tensor.bytes,
+                tensor.requires_grad and kind == "parameter",
+                tensor.tied_to,
             )
         )
     return result

@@ -18,7 +18,9 @@ NO_DEFAULT = Instance(ClassValue("_MISSING_TYPE", [], {}))
 def field(args: list[Any], kwargs: dict[str, Any]) -> Instance:
     """`dataclasses.field(…)`."""
     made = Instance(FIELD)
-    made.attrs.update(default=NO_DEFAULT, default_factory=NO_DEFAULT, init=True, kw_only=False, metadata={}, repr=True)
+    made.attrs.update(
+        default=NO_DEFAULT, default_factory=NO_DEFAULT, init=True, kw_only=False, metadata={}, repr=True
+    )
     made.attrs.update(kwargs)
     return made
 
@@ -31,14 +33,18 @@ def make_dataclass(machine: Machine, cls: Any, options: dict[str, Any]) -> Any:
     for base in reversed(cls.mro[1:]):
         if isinstance(base, ClassValue) and base.fields:
             fields.update(base.fields)
-    for name, (annotation, thunk, frame) in cls.annotations.items():
+    for name, (annotation, _, _) in cls.annotations.items():
         kind = _special_kind(annotation)
         if kind == "ClassVar":
             continue
         default = cls.ns.get(name, NO_DEFAULT)
         if isinstance(default, PropertyValue):
             default = NO_DEFAULT
-        made = _copy(default) if isinstance(default, Instance) and default.cls is FIELD else field([], {"default": default})
+        made = (
+            _copy(default)
+            if isinstance(default, Instance) and default.cls is FIELD
+            else field([], {"default": default})
+        )
         made.attrs.update(name=name, init_only=kind == "InitVar", type=UNKNOWN)
         made.attrs["kw_only"] = made.attrs["kw_only"] or options.get("kw_only", False)
         if isinstance(default, Instance) and default.cls is FIELD:
@@ -49,7 +55,9 @@ def make_dataclass(machine: Machine, cls: Any, options: dict[str, Any]) -> Any:
         fields[name] = made
     cls.fields = fields
     if options.get("init", True) is not False and "__init__" not in cls.ns:
-        cls.ns["__init__"] = Native("__init__", lambda args, kwargs: _init(machine, cls, args, kwargs), method=True)
+        cls.ns["__init__"] = Native(
+            "__init__", lambda args, kwargs: _init(machine, cls, args, kwargs), method=True
+        )
     if options.get("init", True) is not False and cls.ns.get("__init__") is None:
         cls.ns.pop("__init__")
     cls.set("__dataclass_fields__", fields)
@@ -77,7 +85,7 @@ def _init(machine: Machine, cls: ClassValue, args: list[Any], kwargs: dict[str, 
     target, values = args[0], args[1:]
     fields = [f for f in (cls.fields or {}).values() if f.attrs["init"] is not False]
     positional = [f.attrs["name"] for f in fields if not f.attrs["kw_only"]]
-    given = dict(zip(positional, values))
+    given = dict(zip(positional, values, strict=False))
     if len(values) > len(positional):
         raise machine.error("TypeError", f"{cls.name}() takes {len(positional)} positional arguments")
     names = {f.attrs["name"] for f in fields}
@@ -120,7 +128,7 @@ def tuple_class(machine: Machine, cls: ClassValue, names: list[str], defaults: d
     """Give `cls` the constructor and attributes of a tuple with the given names."""
 
     def make(args: list[Any], kwargs: dict[str, Any]) -> Any:
-        given = {**defaults, **dict(zip(names, args[1:])), **kwargs}
+        given = {**defaults, **dict(zip(names, args[1:], strict=False)), **kwargs}
         missing = [name for name in names if name not in given]
         if missing:
             raise machine.error("TypeError", f"{cls.name}() misses the argument {missing[0]!r}")
@@ -135,6 +143,8 @@ def tuple_class(machine: Machine, cls: ClassValue, names: list[str], defaults: d
     cls.ns["__new__"] = Native("__new__", make)
     cls.ns["__init__"] = Native("__init__", lambda args, kwargs: None, method=True)
     cls.ns["_fields"] = tuple(names)
-    cls.ns["_asdict"] = Native("_asdict", lambda args, kwargs: {n: args[0].attrs[n] for n in names}, method=True)
+    cls.ns["_asdict"] = Native(
+        "_asdict", lambda args, kwargs: {n: args[0].attrs[n] for n in names}, method=True
+    )
     cls.ns["_replace"] = Native("_replace", replaced, method=True)
     cls.host = tuple

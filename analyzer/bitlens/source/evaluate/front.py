@@ -39,7 +39,8 @@ RECURSION = 60_000
 
 
 class World:
-    """A machine with its search paths; libraries stay evaluated from one call to the next, the user's files do not."""
+    """A machine with its search paths; libraries stay evaluated from one call to the next, the user's files
+    do not."""
 
     def __init__(self, search_paths: Sequence[Path], store: LoweredStore | None = None) -> None:
         self.machine = Machine(Limits())
@@ -68,7 +69,9 @@ class World:
                 del imports.modules[known]
                 imports.sources.pop(module.file, None)
         self._lay_over(str(file), text)
-        imports.found = {key: place for key, place in imports.found.items() if place and imports.in_library(str(place[0]))}
+        imports.found = {
+            key: place for key, place in imports.found.items() if place and imports.in_library(str(place[0]))
+        }
         found = imports.module(name)
         if found is None or found.file != str(file):
             found = Namespace(name, str(file))
@@ -79,7 +82,7 @@ class World:
         """Let `text` stand for the file on disk, until another text or a call without one."""
         imports = self.machine.imports
         known = imports.sources.get(file)
-        if text is None and file not in self.laid_over or known is not None and known.text == text:
+        if (text is None and file not in self.laid_over) or (known is not None and known.text == text):
             return
         self.laid_over.discard(file)
         imports.sources.pop(file, None)
@@ -124,11 +127,14 @@ def evaluate(
     store: LoweredStore | None = None,
     text: str | None = None,
 ) -> Construction:
-    """The model that `root` builds, found by evaluating the source in the abstract; nothing is run or imported.
+    """The model that `root` builds, found by evaluating the source in the abstract; nothing is run or
+    imported.
 
     `root` is a variable, class, function or expression in the file's names; without it the file's first root.
-    `config` gives a class that takes a configuration other values than its defaults: a config.json or its content.
-    `search_paths` are folders of installed packages; `text` stands for what `file` holds on disk. Raises BitlensError if the file cannot be read; everything else
+    `config` gives a class that takes a configuration other values than its defaults: a config.json or its
+    content.
+    `search_paths` are folders of installed packages; `text` stands for what `file` holds on disk. Raises
+    BitlensError if the file cannot be read; everything else
     that goes wrong is in `problems`.
     """
     file = Path(os.path.abspath(file))
@@ -145,7 +151,8 @@ def roots(
     store: LoweredStore | None = None,
     text: str | None = None,
 ) -> tuple[str, ...]:
-    """What the file builds: its variables that hold models, else the module classes that nothing else in it builds.
+    """What the file builds: its variables that hold models, else the module classes that nothing else in it
+    builds.
 
     `text` stands for what `file` holds on disk. Raises BitlensError if the file cannot be read.
     """
@@ -181,7 +188,9 @@ def _read_config(config: Path | dict[str, Any] | None) -> dict[str, Any] | None:
         problem = Problem("unreadable-config", f"the configuration cannot be read: {error}", str(config))
         raise BitlensError(problem) from error
     if not isinstance(values, dict):
-        raise BitlensError(Problem("unreadable-config", "the configuration is not a JSON object", str(config)))
+        raise BitlensError(
+            Problem("unreadable-config", "the configuration is not a JSON object", str(config))
+        )
     return values
 
 
@@ -212,7 +221,12 @@ def _deep(work: Callable[[], Result]) -> Result:
 
 
 def _evaluate(
-    world: World, file: Path, root: str | None, config: dict[str, Any] | None, limits: Limits, text: str | None
+    world: World,
+    file: Path,
+    root: str | None,
+    config: dict[str, Any] | None,
+    limits: Limits,
+    text: str | None,
 ) -> Construction:
     machine = world.machine
     module = world.prepare(file, limits, text)
@@ -225,7 +239,9 @@ def _evaluate(
         if root is None:
             found = find_roots(machine, module, machine.imports.source(file))
             if not found:
-                problem = Problem("no-model", "nothing in this file builds a model; name one with --model", str(file))
+                problem = Problem(
+                    "no-model", "nothing in this file builds a model; name one with --model", str(file)
+                )
                 return Construction("", "", str(file), None, problems=(problem,))
             root = found[0]
         built = _value_of(machine, module, root, config, started)
@@ -242,11 +258,18 @@ def _evaluate(
     finally:
         machine.unwind(0)
         machine.tries = machine.uncertain = 0
-    return _construction(machine, file, root or "", built if isinstance(built, ModuleInstance) else None, started, stopped)
+    return _construction(
+        machine, file, root or "", built if isinstance(built, ModuleInstance) else None, started, stopped
+    )
 
 
 def _construction(
-    machine: Machine, file: Path, root: str, built: ModuleInstance | None, started: list[ModuleInstance], stopped: str | None
+    machine: Machine,
+    file: Path,
+    root: str,
+    built: ModuleInstance | None,
+    started: list[ModuleInstance],
+    stopped: str | None,
 ) -> Construction:
     model = built or (started[0] if started else None)
     if model is None:
@@ -254,11 +277,17 @@ def _construction(
         return Construction(root, "", str(file), None, problems=(*machine.problems, problem), limit=stopped)
     modules, lines = records(model)
     line = model.cls.line if model.cls.module is not None and model.cls.module.file == str(file) else None
-    return Construction(root, model.cls.name, str(file), line, modules, lines, tuple(machine.problems), stopped)
+    return Construction(
+        root, model.cls.name, str(file), line, modules, lines, tuple(machine.problems), stopped
+    )
 
 
 def _value_of(
-    machine: Machine, module: Namespace, root: str, config: dict[str, Any] | None, started: list[ModuleInstance]
+    machine: Machine,
+    module: Namespace,
+    root: str,
+    config: dict[str, Any] | None,
+    started: list[ModuleInstance],
 ) -> Any:
     if root.isidentifier():
         value = machine.imports.get(module, root)

@@ -1,4 +1,5 @@
-"""Methods of Python's own values: strings, lists, dicts, sets, tuples, numbers. Only those named here, within limits."""
+"""Methods of Python's own values: strings, lists, dicts, sets, tuples, numbers. Only those named here, within
+limits."""
 
 from __future__ import annotations
 
@@ -22,23 +23,116 @@ if TYPE_CHECKING:
     from bitlens.source.evaluate.attributes import Attributes
 
 _TEXT = frozenset(
-    "capitalize casefold count decode encode endswith find index isalnum isalpha isascii isdecimal isdigit isidentifier"
-    " islower isnumeric isspace istitle isupper lower lstrip partition removeprefix removesuffix replace rfind rindex"
-    " rpartition rsplit rstrip split splitlines startswith strip swapcase title translate upper expandtabs join format"
-    " ljust rjust center zfill format_map maketrans".split()
+    [
+        "capitalize",
+        "casefold",
+        "count",
+        "decode",
+        "encode",
+        "endswith",
+        "find",
+        "index",
+        "isalnum",
+        "isalpha",
+        "isascii",
+        "isdecimal",
+        "isdigit",
+        "isidentifier",
+        "islower",
+        "isnumeric",
+        "isspace",
+        "istitle",
+        "isupper",
+        "lower",
+        "lstrip",
+        "partition",
+        "removeprefix",
+        "removesuffix",
+        "replace",
+        "rfind",
+        "rindex",
+        "rpartition",
+        "rsplit",
+        "rstrip",
+        "split",
+        "splitlines",
+        "startswith",
+        "strip",
+        "swapcase",
+        "title",
+        "translate",
+        "upper",
+        "expandtabs",
+        "join",
+        "format",
+        "ljust",
+        "rjust",
+        "center",
+        "zfill",
+        "format_map",
+        "maketrans",
+    ]
 )
 _PADDING = frozenset(("ljust", "rjust", "center", "zfill", "expandtabs"))
 _METHODS: dict[type, frozenset[str]] = {
     str: _TEXT,
     bytes: _TEXT - {"format", "format_map"},
-    list: frozenset("append extend insert remove pop clear index count sort reverse copy appendleft popleft".split()),
-    tuple: frozenset(("index", "count")),
-    dict: frozenset("get pop popitem keys values items update setdefault copy clear fromkeys".split()),
-    set: frozenset(
-        "add discard remove pop update union intersection difference symmetric_difference issubset issuperset"
-        " isdisjoint copy clear intersection_update difference_update".split()
+    list: frozenset(
+        [
+            "append",
+            "extend",
+            "insert",
+            "remove",
+            "pop",
+            "clear",
+            "index",
+            "count",
+            "sort",
+            "reverse",
+            "copy",
+            "appendleft",
+            "popleft",
+        ]
     ),
-    frozenset: frozenset("union intersection difference issubset issuperset isdisjoint copy".split()),
+    tuple: frozenset(("index", "count")),
+    dict: frozenset(
+        [
+            "get",
+            "pop",
+            "popitem",
+            "keys",
+            "values",
+            "items",
+            "update",
+            "setdefault",
+            "copy",
+            "clear",
+            "fromkeys",
+        ]
+    ),
+    set: frozenset(
+        [
+            "add",
+            "discard",
+            "remove",
+            "pop",
+            "update",
+            "union",
+            "intersection",
+            "difference",
+            "symmetric_difference",
+            "issubset",
+            "issuperset",
+            "isdisjoint",
+            "copy",
+            "clear",
+            "intersection_update",
+            "difference_update",
+        ]
+    ),
+    frozenset: frozenset(
+        ["union", "intersection", "difference", "issubset", "issuperset", "isdisjoint", "copy"]
+    ),
     int: frozenset(("bit_length", "conjugate", "is_integer", "as_integer_ratio")),
     float: frozenset(("is_integer", "hex", "as_integer_ratio")),
     range: frozenset(("index", "count")),
@@ -107,7 +201,9 @@ def _on_type(machine: Attributes, kind: type, name: str, args: list[Any], kwargs
     return UNKNOWN
 
 
-def _on_derived(machine: Attributes, target: Instance, name: str, args: list[Any], kwargs: dict[str, Any]) -> Any:
+def _on_derived(
+    machine: Attributes, target: Instance, name: str, args: list[Any], kwargs: dict[str, Any]
+) -> Any:
     """A method of the list, dict … that an object of a derived class holds."""
     if name == "__init__":
         return machine.classes.fill_host(target, args, kwargs)
@@ -151,9 +247,15 @@ def _plain(machine: Attributes, target: Any, name: str, args: list[Any], kwargs:
         args = [machine.key(args[0]), *args[1:]]
         if isinstance(args[0], Unknown) and name in ("get", "pop"):
             return UNKNOWN
-    if name in ("update", "union", "difference", "intersection", "issubset", "issuperset", "isdisjoint") or name.endswith(
-        "_update"
-    ):
+    if name in (
+        "update",
+        "union",
+        "difference",
+        "intersection",
+        "issubset",
+        "issuperset",
+        "isdisjoint",
+    ) or name.endswith("_update"):
         args = [arg if isinstance(arg, set | frozenset) else set(machine.iterate(arg)) for arg in args]
     return getattr(target, name)(*args, **kwargs)
 
@@ -164,7 +266,9 @@ def _check_text(machine: Attributes, target: Any, name: str, args: list[Any], kw
         raise LimitReached(f"a width of {MAXIMUM_PADDING:,} characters")
     if name in ("format", "format_map"):
         machine.check_format(target)
-        machine.allocate(sum(len(str(arg)) for arg in (*args, *kwargs.values()) if isinstance(arg, str)) * len(target))
+        machine.allocate(
+            sum(len(str(arg)) for arg in (*args, *kwargs.values()) if isinstance(arg, str)) * len(target)
+        )
     elif name == "replace" and len(args) >= 2 and len(args[1]) > len(args[0]):
         machine.allocate((len(target) + 1) * len(args[1]))
     elif name == "translate" and args and isinstance(args[0], dict):
@@ -201,10 +305,12 @@ def _sort(machine: Attributes, target: list[Any], args: list[Any], kwargs: dict[
 def _update(machine: Attributes, target: dict[Any, Any], args: list[Any], kwargs: dict[str, Any]) -> None:
     for arg in args:
         source = machine.host_of(arg, "keys")
-        if isinstance(source, dict) or (isinstance(source, Instance)):
+        if isinstance(source, dict | Instance):
             target.update(machine.mapping(source))
         elif not isinstance(source, Unknown):
-            target.update((machine.key(key), value) for key, value in map(machine.iterate, machine.iterate(source)))
+            target.update(
+                (machine.key(key), value) for key, value in map(machine.iterate, machine.iterate(source))
+            )
     target.update(kwargs)
 
 
@@ -224,7 +330,9 @@ def _view(name: str) -> Callable[..., Any]:
     return items
 
 
-def _move_to_end(machine: Attributes, target: dict[Any, Any], args: list[Any], kwargs: dict[str, Any]) -> None:
+def _move_to_end(
+    machine: Attributes, target: dict[Any, Any], args: list[Any], kwargs: dict[str, Any]
+) -> None:
     value = target.pop(machine.key(args[0]))
     rest = dict(target)
     last = kwargs.get("last", args[1] if len(args) > 1 else True)

@@ -20,10 +20,60 @@ if TYPE_CHECKING:
 
 _DEFINITION = re.compile(r"(?:async\s+def|def|class)\s+(\w+)")
 OPAQUE = frozenset(
-    "numpy scipy pandas PIL cv2 matplotlib sklearn skimage triton tensorflow jax flax sympy networkx tqdm requests yaml"
-    " wandb tensorboard accelerate datasets tokenizers sentencepiece safetensors deepspeed apex xformers onnx"
-    " flash_attn bitsandbytes peft pytest hypothesis librosa soundfile av decord numba cupy rich click fsspec aiohttp"
-    " httpx filelock packaging regex pydantic IPython huggingface_hub attr attrs".split()
+    [
+        "numpy",
+        "scipy",
+        "pandas",
+        "PIL",
+        "cv2",
+        "matplotlib",
+        "sklearn",
+        "skimage",
+        "triton",
+        "tensorflow",
+        "jax",
+        "flax",
+        "sympy",
+        "networkx",
+        "tqdm",
+        "requests",
+        "yaml",
+        "wandb",
+        "tensorboard",
+        "accelerate",
+        "datasets",
+        "tokenizers",
+        "sentencepiece",
+        "safetensors",
+        "deepspeed",
+        "apex",
+        "xformers",
+        "onnx",
+        "flash_attn",
+        "bitsandbytes",
+        "peft",
+        "pytest",
+        "hypothesis",
+        "librosa",
+        "soundfile",
+        "av",
+        "decord",
+        "numba",
+        "cupy",
+        "rich",
+        "click",
+        "fsspec",
+        "aiohttp",
+        "httpx",
+        "filelock",
+        "packaging",
+        "regex",
+        "pydantic",
+        "IPython",
+        "huggingface_hub",
+        "attr",
+        "attrs",
+    ]
 )
 """Packages whose text is not evaluated: what they give is unknown unless the evaluator provides it."""
 MAXIMUM_FILE = 6_000_000
@@ -172,9 +222,11 @@ class Imports:
                 self._note(error, module, statement.line)
 
     def _registers(self, statement: Statement, module: Namespace) -> bool:
-        """Whether making a class may do something else as well: its metaclass or `__init_subclass__` may register it.
+        """Whether making a class may do something else as well: its metaclass or `__init_subclass__` may
+        register it.
 
-        In a library only a metaclass or keyword that stands there counts; the user's own classes are all made.
+        In a library only a metaclass or keyword that stands there counts; the user's own classes are all
+        made.
         """
         if not statement.text.startswith("class"):
             return False
@@ -262,7 +314,8 @@ class Imports:
         return value
 
     def _lazy_member(self, module: Namespace, name: str) -> Any:
-        """A member of a package that fills itself on demand (`_LazyModule`, `lazy_loader`): look where it is defined."""
+        """A member of a package that fills itself on demand (`_LazyModule`, `lazy_loader`): look where it is
+        defined."""
         if not module.is_package or module.file is None:
             return MISSING
         if not _fills_itself(module, self.source(Path(module.file))):
@@ -279,9 +332,13 @@ class Imports:
         return MISSING
 
     def _files_that_define(self, folder: Path, name: str) -> list[Path]:
-        pattern = re.compile(rf"^(?:class|def)\s+{re.escape(name)}\b|^{re.escape(name)}\s*(?::[^=\n]*)?=", re.MULTILINE)
+        pattern = re.compile(
+            rf"^(?:class|def)\s+{re.escape(name)}\b|^{re.escape(name)}\s*(?::[^=\n]*)?=", re.MULTILINE
+        )
         key = "".join(character for character in name.lower() if character.isalnum())
-        files = sorted(folder.rglob("*.py"), key=lambda path: (not _fits(path, key), len(path.parts), str(path)))
+        files = sorted(
+            folder.rglob("*.py"), key=lambda path: (not _fits(path, key), len(path.parts), str(path))
+        )
         for path in files[:8000]:
             try:
                 text = path.read_text("utf-8", "replace")
@@ -302,7 +359,9 @@ class Imports:
             names = [name for name in module.vars if not name.startswith("_")]
         for name in names:
             if isinstance(name, str):
-                frame.vars[name] = self._deferred(module, name) if name not in module.vars else module.vars[name]
+                frame.vars[name] = (
+                    self._deferred(module, name) if name not in module.vars else module.vars[name]
+                )
 
     def _deferred(self, module: Namespace, name: str) -> Lazy:
         return Lazy(lambda: _or_unknown(self.get(module, name), name))

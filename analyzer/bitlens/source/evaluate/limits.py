@@ -100,7 +100,8 @@ class Budget:
             self.problems.append(problem)
 
     def recover(self, error: Exception, frame: Frame, line: int) -> bool:
-        """Whether to go on after a statement that failed: not inside `try`, and after the program's own `raise`
+        """Whether to go on after a statement that failed: not inside `try`, and after the program's own
+        `raise`
         only in the constructor of a module, whose other layers are still worth knowing."""
         if isinstance(error, Control) or self.tries:
             return False

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 from bitlens.source.evaluate.attributes import Attributes
-from bitlens.source.evaluate.limits import Limits
 from bitlens.source.evaluate.classes import FUNCTIONS, Classes
+from bitlens.source.evaluate.limits import Limits
 from bitlens.source.evaluate.plumbing import availability
 from bitlens.source.evaluate.scope import Frame
 from bitlens.source.evaluate.text import format_value, to_text
@@ -42,7 +42,8 @@ MAXIMUM_YIELDS = 4096
 
 
 MAXIMUM_DOUBT = 4
-"""Undecided tests inside each other whose sides are run; each doubles the work, and recursion would never end."""
+"""Undecided tests inside each other whose sides are run; each doubles the work, and recursion would never
+end."""
 
 
 class _EnoughYielded(Exception):
@@ -80,7 +81,8 @@ class Machine(Attributes):
         return self.unbound(name)
 
     def unbound(self, name: str) -> Any:
-        """A name without value: an error inside `try`, else unknown, since it may come from what was not run."""
+        """A name without value: an error inside `try`, else unknown, since it may come from what was not
+        run."""
         if self.tries:
             raise self.error("NameError", f"name {name!r} is not defined")
         return Unknown(f"the name {name!r}")
@@ -194,13 +196,16 @@ class Machine(Attributes):
                 raise _EnoughYielded
 
     def bind(self, function: Function, args: list[Any], kwargs: dict[str, Any]) -> dict[str, Any]:
-        """Arguments to parameters, as Python does it. Raises the program's TypeError where they do not fit."""
+        """Arguments to parameters, as Python does it. Raises the program's TypeError where they do not
+        fit."""
         code = function.code
         names = code.args
-        variables = dict(zip(names, args))
+        variables = dict(zip(names, args, strict=False))
         if len(args) > len(names):
             if code.vararg is None:
-                raise self.error("TypeError", f"{code.name}() takes {len(names)} positional arguments, {len(args)} given")
+                raise self.error(
+                    "TypeError", f"{code.name}() takes {len(names)} positional arguments, {len(args)} given"
+                )
             variables[code.vararg] = tuple(args[len(names) :])
         elif code.vararg is not None:
             variables[code.vararg] = ()
@@ -216,7 +221,9 @@ class Machine(Attributes):
                 raise self.error("TypeError", f"{code.name}() got an unexpected argument {name!r}")
         if code.kwarg is not None:
             variables[code.kwarg] = extra
-        if len(variables) < len(names) + len(code.kwonly) + (code.vararg is not None) + (code.kwarg is not None):
+        if len(variables) < len(names) + len(code.kwonly) + (code.vararg is not None) + (
+            code.kwarg is not None
+        ):
             self._defaults(function, variables)
         return variables
 
@@ -316,7 +323,8 @@ class Machine(Attributes):
                 frame.vars[name] = value if other is MISSING else self._pick(value, other)
 
     def _pick(self, value: Any, other: Any) -> Any:
-        """One of two values that a variable may have: a number is then unknown, an object the likelier one."""
+        """One of two values that a variable may have: a number is then unknown, an object the likelier
+        one."""
         if value is other:
             return value
         if isinstance(value, Unknown) or value is None:
@@ -443,7 +451,9 @@ class Machine(Attributes):
         """A Python exception of an operation as the program's own."""
         if isinstance(error, PyRaise):
             return error
-        name = next((kind.__name__ for kind in type(error).__mro__ if kind.__name__ in self.exceptions), "Exception")
+        name = next(
+            (kind.__name__ for kind in type(error).__mro__ if kind.__name__ in self.exceptions), "Exception"
+        )
         return self.error(name, str(error))
 
     def catches(self, kinds: Any, error: PyRaise) -> bool:

@@ -248,7 +248,9 @@ METHODS: dict[str, Method] = {
     "to": _to,
     "type": _to,
     "requires_grad_": _requires_grad,
-    **{name: _itself for name in ("cuda", "cpu", "eval", "train", "to_empty", "share_memory", "xpu", "mps", "compile")},
+    **dict.fromkeys(
+        ("cuda", "cpu", "eval", "train", "to_empty", "share_memory", "xpu", "mps", "compile"), _itself
+    ),
     **{
         name: lambda machine, target, args, kwargs: Unknown("not run")
         for name in (

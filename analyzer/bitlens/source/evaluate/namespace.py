@@ -8,7 +8,17 @@ from typing import Any
 class Namespace:
     """A module that is evaluated from its text, or (without file) one that the evaluator provides."""
 
-    __slots__ = ("attributes", "file", "fallback", "is_package", "loaded", "name", "plumbing", "stars", "vars")
+    __slots__ = (
+        "attributes",
+        "fallback",
+        "file",
+        "is_package",
+        "loaded",
+        "name",
+        "plumbing",
+        "stars",
+        "vars",
+    )
 
     def __init__(self, name: str, file: str | None = None, variables: dict[str, Any] | None = None) -> None:
         self.name = name
@@ -18,7 +28,12 @@ class Namespace:
         self.loaded = file is None
         self.plumbing = False
         """Whether its frames are skipped when the line that creates a layer is looked for."""
-        self.attributes: dict[str, Any] = {"__name__": name, "__file__": file, "__doc__": None, "__package__": name}
+        self.attributes: dict[str, Any] = {
+            "__name__": name,
+            "__file__": file,
+            "__doc__": None,
+            "__package__": name,
+        }
         self.stars: dict[str, Any] = {}
         self.fallback: Any = None
         """For a provided module: what gives a member that is not listed."""

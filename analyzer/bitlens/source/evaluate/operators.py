@@ -88,7 +88,9 @@ class Operators(Budget):
         left, right = self.host_value(left), self.host_value(right)
         if name == "or" and (_is_class(left) or _is_class(right)):
             return (*_options(left), *_options(right))
-        if isinstance(left, Instance | ClassValue | DType) or isinstance(right, Instance | ClassValue | DType):
+        if isinstance(left, Instance | ClassValue | DType) or isinstance(
+            right, Instance | ClassValue | DType
+        ):
             return UNKNOWN
         self._guard(name, left, right)
         return host(left, right)
@@ -190,7 +192,9 @@ class Operators(Budget):
                     if found is not MISSING:
                         return self.call(found, [target, other], {})
             left, right = self.host_value(left), self.host_value(right)
-            if isinstance(left, Unknown | Tensor | Instance) or isinstance(right, Unknown | Tensor | Instance):
+            if isinstance(left, Unknown | Tensor | Instance) or isinstance(
+                right, Unknown | Tensor | Instance
+            ):
                 return self._compare_tensors(host, left, right)
             return host(left, right)
 
@@ -205,7 +209,11 @@ class Operators(Budget):
     def equal(self, left: Any, right: Any) -> Any:
         """`left == right`."""
         if type(left) in _PLAIN and type(right) in _PLAIN:
-            return left == right if not _has_unknown(left) and not _has_unknown(right) else self._deep_equal(left, right)
+            return (
+                left == right
+                if not _has_unknown(left) and not _has_unknown(right)
+                else self._deep_equal(left, right)
+            )
         if isinstance(left, Unknown) or isinstance(right, Unknown):
             return True if left is right and isinstance(left, Symbolic) else UNKNOWN
         for target, other in ((left, right), (right, left)):
@@ -404,7 +412,13 @@ class Operators(Budget):
 
     def _getitem_unknown(self, target: Any) -> Any:
         """Any of the items: one if they are all the same, or if there is only one."""
-        items = list(target.values()) if isinstance(target, dict) else list(target) if isinstance(target, list | tuple) else []
+        items = (
+            list(target.values())
+            if isinstance(target, dict)
+            else list(target)
+            if isinstance(target, list | tuple)
+            else []
+        )
         if items and all(item is items[0] for item in items):
             return items[0]
         return Unknown("item")
@@ -465,7 +479,11 @@ class Operators(Budget):
 
     def key(self, value: Any) -> Any:
         """A value as the key of a dict; lists of tuples and the like are Python's own error."""
-        if isinstance(value, Instance) and value.host is not None and isinstance(value.host, str | int | tuple):
+        if (
+            isinstance(value, Instance)
+            and value.host is not None
+            and isinstance(value.host, str | int | tuple)
+        ):
             return value.host
         return value
 
@@ -503,7 +521,9 @@ class Operators(Budget):
         if isinstance(value, dict):
             return value
         if isinstance(value, Instance) and value.cls.lookup("keys") is not MISSING:
-            return {key: self.getitem(value, key) for key in self.iterate(self.call_method(value, "keys", [], {}))}
+            return {
+                key: self.getitem(value, key) for key in self.iterate(self.call_method(value, "keys", [], {}))
+            }
         return {}
 
     # Defined by the other parts of the machine.
@@ -516,7 +536,9 @@ class Operators(Budget):
 
 
 def _has_unknown(value: Any) -> bool:
-    return type(value) in (list, tuple) and any(type(item) not in _PLAIN or type(item) in (list, tuple) for item in value)
+    return type(value) in (list, tuple) and any(
+        type(item) not in _PLAIN or type(item) in (list, tuple) for item in value
+    )
 
 
 def _is_class(value: Any) -> bool:

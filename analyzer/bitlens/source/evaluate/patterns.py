@@ -15,7 +15,8 @@ _NESTED = re.compile(r"[*+}][^()]*\)[*+{]|\)[*+{][^)]*\)[*+{]|\\\d")
 
 
 def compiled(pattern: Any, flags: int = 0) -> re.Pattern[str] | None:
-    """A pattern, None if it is broken or could take exponential time (a repeat inside a repeat, a back reference)."""
+    """A pattern, None if it is broken or could take exponential time (a repeat inside a repeat, a back
+    reference)."""
     if not isinstance(pattern, str) or len(pattern) > 2000 or _NESTED.search(pattern):
         return None
     try:
@@ -41,7 +42,9 @@ def regular_expressions(machine: Machine) -> dict[str, Any]:
     def run(name: str, pattern: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:
         pattern = pattern.attrs.get("\0pattern") if isinstance(pattern, Instance) else compiled(pattern)
         values = [machine.host_value(arg) for arg in args]
-        if pattern is None or any(isinstance(value, Unknown) or not isinstance(value, str | int) for value in values):
+        if pattern is None or any(
+            isinstance(value, Unknown) or not isinstance(value, str | int) for value in values
+        ):
             return UNKNOWN
         if sum(len(value) for value in values if isinstance(value, str)) > MAXIMUM_TEXT:
             return UNKNOWN
@@ -61,9 +64,12 @@ def regular_expressions(machine: Machine) -> dict[str, Any]:
         return made
 
     table: dict[str, Any] = {
-        name: Native(name, lambda args, kwargs, name=name: run(name, args[0], args[1:], kwargs)) for name in names
+        name: Native(name, lambda args, kwargs, name=name: run(name, args[0], args[1:], kwargs))
+        for name in names
     }
-    table["escape"] = Native("escape", lambda args, kwargs: re.escape(args[0]) if isinstance(args[0], str) else UNKNOWN)
+    table["escape"] = Native(
+        "escape", lambda args, kwargs: re.escape(args[0]) if isinstance(args[0], str) else UNKNOWN
+    )
     return {**table, "compile": Native("compile", compile_), "Pattern": pattern_class, "Match": match_class}
 
 

@@ -1,7 +1,9 @@
 """What is known about libraries' inner workings, so that their plumbing need not be run: transformers, timm.
 
-Nothing here knows an architecture. It is what `PreTrainedModel` and `PreTrainedConfig` do around any model: attribute
-maps, attention implementation, tied weights, `_from_config`; and which files are left out when the line that creates a
+Nothing here knows an architecture. It is what `PreTrainedModel` and `PreTrainedConfig` do around any model:
+attribute
+maps, attention implementation, tied weights, `_from_config`; and which files are left out when the line that
+creates a
 layer is looked for.
 """
 
@@ -35,13 +37,23 @@ if TYPE_CHECKING:
     from bitlens.source.evaluate.machine import Machine
 
 PLUMBING = frozenset(
-    "transformers.modeling_utils transformers.models.auto.auto_factory transformers.utils.generic"
-    " transformers.utils.deprecation transformers.utils.import_utils timm.models._builder timm.models._factory"
-    " timm.models._registry".split()
+    [
+        "transformers.modeling_utils",
+        "transformers.models.auto.auto_factory",
+        "transformers.utils.generic",
+        "transformers.utils.deprecation",
+        "transformers.utils.import_utils",
+        "timm.models._builder",
+        "timm.models._factory",
+        "timm.models._registry",
+    ]
 )
 """Modules whose frames never are the line that creates a layer."""
 PLUMBING_FUNCTIONS = frozenset(
-    {("transformers.activations", "ClassInstantier.__getitem__"), ("transformers.activations", "get_activation")}
+    {
+        ("transformers.activations", "ClassInstantier.__getitem__"),
+        ("transformers.activations", "get_activation"),
+    }
 )
 _INERT = (
     "transformers.utils.auto_docstring",
@@ -95,7 +107,10 @@ def _validated_fields(machine: Machine) -> None:
     """`huggingface_hub.dataclasses`: fields with validators are fields, `strict` changes no value."""
     identity = Native("strict", lambda args, kwargs: args[0] if args else identity)
     maker = Native("as_validated_field", lambda args, kwargs: Native("field", field))
-    given = Native("validated_field", lambda args, kwargs: field([], {k: v for k, v in kwargs.items() if k != "validator"}))
+    given = Native(
+        "validated_field",
+        lambda args, kwargs: field([], {k: v for k, v in kwargs.items() if k != "validator"}),
+    )
     table = {"strict": identity, "as_validated_field": maker, "validated_field": given}
     module = Namespace("huggingface_hub.dataclasses", None, table)
     module.fallback = lambda member: Unknown(f"huggingface_hub.dataclasses.{member}")
@@ -113,7 +128,9 @@ def availability(machine: Machine, name: str) -> Any:
     """`is_x_available`: whether the package x is there as text."""
     package = name.removeprefix("is_").removesuffix("_available")
     known = {"torch": True, "vision": machine.imports.locate("PIL") is not None}
-    found = known.get(package, machine.imports.locate(package) is not None if package.isidentifier() else False)
+    found = known.get(
+        package, machine.imports.locate(package) is not None if package.isidentifier() else False
+    )
     return Native(name, lambda args, kwargs: found)
 
 
@@ -127,7 +144,9 @@ def _inert(machine: Machine, name: str) -> None:
         if attribute.endswith(("Mixin", "Cache")):
             return ClassValue(attribute, [], {"push_to_hub": UNKNOWN})
         if name == "transformers.generation" and attribute == "GenerationConfig":
-            return machine.imports.member("transformers.generation.configuration_utils", attribute, made, False)
+            return machine.imports.member(
+                "transformers.generation.configuration_utils", attribute, made, False
+            )
         return Unknown(below)
 
     made.fallback = member
@@ -265,7 +284,9 @@ def _from_pretrained(machine: Machine, args: list[Any], kwargs: dict[str, Any]) 
     """With a configuration in hand the architecture is known; the checkpoint's own is not read here."""
     config = kwargs.get("config")
     if isinstance(config, Instance) and isinstance(args[0], ClassValue):
-        return _from_config(machine, [args[0], config], {k: kwargs[k] for k in ("dtype", "torch_dtype") if k in kwargs})
+        return _from_config(
+            machine, [args[0], config], {k: kwargs[k] for k in ("dtype", "torch_dtype") if k in kwargs}
+        )
     return Unknown("a model loaded from a checkpoint")
 
 

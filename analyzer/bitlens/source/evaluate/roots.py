@@ -54,7 +54,9 @@ def _used_names(node: ast.stmt) -> set[str]:
         part = pending.pop()
         if id(part) in skipped:
             continue
-        if isinstance(part, ast.Assign) and any(isinstance(t, ast.Name) and t.id == "__all__" for t in part.targets):
+        if isinstance(part, ast.Assign) and any(
+            isinstance(t, ast.Name) and t.id == "__all__" for t in part.targets
+        ):
             continue
         if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Load):
             names.add(part.id)
@@ -72,7 +74,8 @@ def _used_names(node: ast.stmt) -> set[str]:
 
 
 def build(machine: Machine, value: Any, config: dict[str, Any] | None, started: list[ModuleInstance]) -> Any:
-    """Call a class or function with its defaults; what has none is made up: a default configuration, or an unknown."""
+    """Call a class or function with its defaults; what has none is made up: a default configuration, or an
+    unknown."""
     function, skip = _constructor(value)
     arguments: dict[str, Any] = {}
     if function is not None:
@@ -103,11 +106,15 @@ def _missing_arguments(
     required = [*required, *(name for name in code.kwonly if name not in function.kw_defaults)]
     arguments = {name: _made_up(machine, value, function, name, config) for name in required}
     if not required and config is not None:
-        arguments.update({name: item for name, item in config.items() if name in code.args or name in code.kwonly})
+        arguments.update(
+            {name: item for name, item in config.items() if name in code.args or name in code.kwonly}
+        )
     return arguments
 
 
-def _made_up(machine: Machine, value: Any, function: Function, name: str, config: dict[str, Any] | None) -> Any:
+def _made_up(
+    machine: Machine, value: Any, function: Function, name: str, config: dict[str, Any] | None
+) -> Any:
     kind = _annotated(machine, function, name)
     if name in ("config", "cfg", "configuration") and isinstance(value, ClassValue):
         declared = value.lookup("config_class")
@@ -128,7 +135,11 @@ def _made_up(machine: Machine, value: Any, function: Function, name: str, config
 
 def _default_instance(machine: Machine, kind: ClassValue, config: dict[str, Any] | None) -> Any:
     values = {key: item for key, item in (config or {}).items() if isinstance(key, str)}
-    if values and kind.fields is not None and "PreTrainedConfig" not in {getattr(b, "name", "") for b in kind.mro}:
+    if (
+        values
+        and kind.fields is not None
+        and "PreTrainedConfig" not in {getattr(b, "name", "") for b in kind.mro}
+    ):
         values = {key: item for key, item in values.items() if key in kind.fields}
     init = kind.lookup("__init__")
     if isinstance(init, Function):

@@ -17,7 +17,11 @@ class Frame:
     __slots__ = ("function", "is_class", "line", "module", "result", "up", "vars", "yields")
 
     def __init__(
-        self, variables: dict[str, Any], module: Namespace, up: Frame | None = None, function: Function | None = None
+        self,
+        variables: dict[str, Any],
+        module: Namespace,
+        up: Frame | None = None,
+        function: Function | None = None,
     ) -> None:
         self.vars = variables
         self.module = module
@@ -30,7 +34,8 @@ class Frame:
 
 
 class Scope:
-    """The names bound in one function, lambda, comprehension or class body. `locals` is None at module level."""
+    """The names bound in one function, lambda, comprehension or class body. `locals` is None at module
+    level."""
 
     __slots__ = ("globals", "has_yield", "is_class", "locals", "nonlocals")
 
@@ -102,9 +107,9 @@ def _collect(root: ast.AST, scope: Scope) -> None:
             scope.nonlocals.update(node.names)
         elif isinstance(node, ast.Yield | ast.YieldFrom):
             scope.has_yield = True
-        elif isinstance(node, ast.ExceptHandler) and node.name:
-            names.add(node.name)
-        elif isinstance(node, ast.MatchAs | ast.MatchStar) and node.name:
+        elif (isinstance(node, ast.ExceptHandler) and node.name) or (
+            isinstance(node, ast.MatchAs | ast.MatchStar) and node.name
+        ):
             names.add(node.name)
         elif isinstance(node, ast.MatchMapping) and node.rest:
             names.add(node.rest)

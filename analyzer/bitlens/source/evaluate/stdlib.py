@@ -37,10 +37,21 @@ from bitlens.source.evaluate.values import (
 if TYPE_CHECKING:
     from bitlens.source.evaluate.machine import Machine
 
-_ABSTRACT = (
-    "Iterable Sequence Mapping MutableMapping MutableSequence Collection Sized Container Set Hashable Callable Iterator"
-    " Generator"
-).split()
+_ABSTRACT = [
+    "Iterable",
+    "Sequence",
+    "Mapping",
+    "MutableMapping",
+    "MutableSequence",
+    "Collection",
+    "Sized",
+    "Container",
+    "Set",
+    "Hashable",
+    "Callable",
+    "Iterator",
+    "Generator",
+]
 
 
 def install_stdlib(machine: Machine) -> None:
@@ -50,7 +61,12 @@ def install_stdlib(machine: Machine) -> None:
         module.fallback = lambda member, name=name: Unknown(f"{name}.{member}")
         machine.imports.modules[name] = module
     modules = machine.imports.modules
-    for parent, child in (("collections", "abc"), ("os", "path"), ("importlib", "util"), ("importlib", "metadata")):
+    for parent, child in (
+        ("collections", "abc"),
+        ("os", "path"),
+        ("importlib", "util"),
+        ("importlib", "metadata"),
+    ):
         modules[parent].vars[child] = modules[f"{parent}.{child}"]
 
 
@@ -66,7 +82,28 @@ def native(name: str, function: Callable[..., Any]) -> Native:
 
 
 def _math(machine: Machine) -> dict[str, Any]:
-    names = "ceil floor sqrt log log2 log10 exp pow isclose fabs sin cos tan atan tanh trunc isqrt gcd lcm hypot".split()
+    names = [
+        "ceil",
+        "floor",
+        "sqrt",
+        "log",
+        "log2",
+        "log10",
+        "exp",
+        "pow",
+        "isclose",
+        "fabs",
+        "sin",
+        "cos",
+        "tan",
+        "atan",
+        "tanh",
+        "trunc",
+        "isqrt",
+        "gcd",
+        "lcm",
+        "hypot",
+    ]
     table: dict[str, Any] = {name: native(name, _numeric(getattr(math, name))) for name in names}
     table["prod"] = Native("prod", lambda args, kwargs: _product(machine, args[0]))
     table["factorial"] = native("factorial", lambda value: math.factorial(min(value, 2000)))
@@ -118,7 +155,9 @@ def _functools(machine: Machine) -> dict[str, Any]:
             value = machine.call(args[0], [value, item], {})
         return value
 
-    partial_class = ClassValue("partial", [], {"__new__": Native("partial", lambda args, kwargs: partial(args[1:], kwargs))})
+    partial_class = ClassValue(
+        "partial", [], {"__new__": Native("partial", lambda args, kwargs: partial(args[1:], kwargs))}
+    )
     partial_class.traits.add("partial")
     return {
         "partial": partial_class,
@@ -129,7 +168,9 @@ def _functools(machine: Machine) -> dict[str, Any]:
         "total_ordering": Native("total_ordering", lambda args, kwargs: args[0]),
         "singledispatch": Native("singledispatch", lambda args, kwargs: args[0]),
         "reduce": Native("reduce", reduce),
-        "cached_property": Native("cached_property", lambda args, kwargs: PropertyValue(args[0], cached=True)),
+        "cached_property": Native(
+            "cached_property", lambda args, kwargs: PropertyValue(args[0], cached=True)
+        ),
         "partialmethod": Native("partialmethod", partial),
     }
 
@@ -158,10 +199,14 @@ def _itertools(machine: Machine) -> dict[str, Any]:
         "repeat": Native("repeat", lambda args, kwargs: Iter(_counted(machine, itertools.repeat(*args)))),
         "count": Native("count", lambda args, kwargs: Iter(_counted(machine, itertools.count(*args)))),
         "cycle": Native("cycle", over(itertools.cycle)),
-        "pairwise": Native("pairwise", over(lambda items: zip(items, items[1:]))),
+        "pairwise": Native("pairwise", over(lambda items: itertools.pairwise(items))),
         "accumulate": Native("accumulate", lambda args, kwargs: Iter(_accumulated(machine, args[0]))),
-        "islice": Native("islice", lambda args, kwargs: Iter(itertools.islice(machine.iterate(args[0]), *args[1:]))),
-        "combinations": Native("combinations", over(lambda items, size: itertools.combinations(items, size), False)),
+        "islice": Native(
+            "islice", lambda args, kwargs: Iter(itertools.islice(machine.iterate(args[0]), *args[1:]))
+        ),
+        "combinations": Native(
+            "combinations", over(lambda items, size: itertools.combinations(items, size), False)
+        ),
     }
 
 
@@ -209,7 +254,9 @@ def _collections(machine: Machine) -> dict[str, Any]:
         names = names.replace(",", " ").split() if isinstance(names, str) else list(machine.iterate(names))
         defaults = list(machine.iterate(kwargs.get("defaults") or []))
         cls = ClassValue(str(args[0]), [tuple], {})
-        tuple_class(machine, cls, names, dict(zip(names[len(names) - len(defaults) :], defaults)))
+        tuple_class(
+            machine, cls, names, dict(zip(names[len(names) - len(defaults) :], defaults, strict=False))
+        )
         return cls
 
     def counter(args: list[Any], kwargs: dict[str, Any]) -> Any:
@@ -242,11 +289,21 @@ def _abstract(machine: Machine) -> dict[str, Any]:
 
 
 def _typing(machine: Machine) -> dict[str, Any]:
-    aliases = {"List": list, "Dict": dict, "Tuple": tuple, "Set": set, "FrozenSet": frozenset, "Type": type, "Text": str}
+    aliases = {
+        "List": list,
+        "Dict": dict,
+        "Tuple": tuple,
+        "Set": set,
+        "FrozenSet": frozenset,
+        "Type": type,
+        "Text": str,
+    }
     markers = {name: ClassValue(name, [], {}) for name in ("Generic", "Protocol")}
     named = ClassValue("NamedTuple", [], {})
     named.traits.add("namedtuple base")
-    identity = Native("identity", lambda args, kwargs: args[0] if args else Native("identity", lambda a, k: a[0]))
+    identity = Native(
+        "identity", lambda args, kwargs: args[0] if args else Native("identity", lambda a, k: a[0])
+    )
     return {
         **aliases,
         **markers,
@@ -343,13 +400,21 @@ def _types(machine: Machine) -> dict[str, Any]:
         made.attrs.update(machine.mapping(args[0]) if args else {}, **kwargs)
         return made
 
-    simple = ClassValue("SimpleNamespace", [], {"__new__": Native("__new__", lambda a, k: namespace(a[1:], k))})
+    simple = ClassValue(
+        "SimpleNamespace", [], {"__new__": Native("__new__", lambda a, k: namespace(a[1:], k))}
+    )
     simple.ns["__init__"] = Native("__init__", lambda args, kwargs: None, method=True)
     function = ClassValue("FunctionType", [], {})
     function.traits.add("function")
     function.ns["__new__"] = Native("FunctionType", lambda args, kwargs: _function_copy(args[1:]))
     method = Native("MethodType", lambda args, kwargs: BoundMethod(args[0], args[1]))
-    return {"SimpleNamespace": simple, "FunctionType": function, "LambdaType": function, "MethodType": method, "NoneType": type(None)}
+    return {
+        "SimpleNamespace": simple,
+        "FunctionType": function,
+        "LambdaType": function,
+        "MethodType": method,
+        "NoneType": type(None),
+    }
 
 
 def _function_copy(args: list[Any]) -> Any:
@@ -360,7 +425,13 @@ def _function_copy(args: list[Any]) -> Any:
 def _os(machine: Machine) -> dict[str, Any]:
     environ = {"HOME": "/"}
     getenv = Native("getenv", lambda args, kwargs: args[1] if len(args) > 1 else kwargs.get("default"))
-    return {"environ": environ, "getenv": getenv, "sep": "/", "PathLike": ClassValue("PathLike", [], {}), "name": "posix"}
+    return {
+        "environ": environ,
+        "getenv": getenv,
+        "sep": "/",
+        "PathLike": ClassValue("PathLike", [], {}),
+        "name": "posix",
+    }
 
 
 def _os_path(machine: Machine) -> dict[str, Any]:
@@ -370,12 +441,18 @@ def _os_path(machine: Machine) -> dict[str, Any]:
 
     return {
         "join": Native("join", join),
-        "dirname": native("dirname", lambda path: path.rpartition("/")[0] if isinstance(path, str) else UNKNOWN),
-        "basename": native("basename", lambda path: path.rpartition("/")[2] if isinstance(path, str) else UNKNOWN),
+        "dirname": native(
+            "dirname", lambda path: path.rpartition("/")[0] if isinstance(path, str) else UNKNOWN
+        ),
+        "basename": native(
+            "basename", lambda path: path.rpartition("/")[2] if isinstance(path, str) else UNKNOWN
+        ),
         "abspath": native("abspath", lambda path: path),
         "realpath": native("realpath", lambda path: path),
         "expanduser": native("expanduser", lambda path: path),
-        "splitext": native("splitext", lambda path: tuple(_split(path)) if isinstance(path, str) else UNKNOWN),
+        "splitext": native(
+            "splitext", lambda path: tuple(_split(path)) if isinstance(path, str) else UNKNOWN
+        ),
         "isfile": Native("isfile", lambda args, kwargs: False),
         "exists": Native("exists", lambda args, kwargs: False),
         "isdir": Native("isdir", lambda args, kwargs: False),
@@ -390,22 +467,42 @@ def _split(path: str) -> tuple[str, str]:
 def _sys(machine: Machine) -> dict[str, Any]:
     version = (3, 12, 0, "final", 0)
     modules: dict[str, Any] = machine.imports.modules
-    return {"version_info": version, "platform": "linux", "modules": modules, "maxsize": 2**63 - 1, "argv": [""], "path": []}
+    return {
+        "version_info": version,
+        "platform": "linux",
+        "modules": modules,
+        "maxsize": 2**63 - 1,
+        "argv": [""],
+        "path": [],
+    }
 
 
 def _operator(machine: Machine) -> dict[str, Any]:
     def itemgetter(args: list[Any], kwargs: dict[str, Any]) -> Any:
-        return Native("itemgetter", lambda inner, _: _one_or_all([machine.getitem(inner[0], key) for key in args]))
+        return Native(
+            "itemgetter", lambda inner, _: _one_or_all([machine.getitem(inner[0], key) for key in args])
+        )
 
     def attrgetter(args: list[Any], kwargs: dict[str, Any]) -> Any:
         return Native("attrgetter", lambda inner, _: _dotted(machine, inner[0], args[0]))
 
-    binary = {"add": ast.Add, "mul": ast.Mult, "sub": ast.Sub, "floordiv": ast.FloorDiv, "truediv": ast.Div, "or_": ast.BitOr}
+    binary = {
+        "add": ast.Add,
+        "mul": ast.Mult,
+        "sub": ast.Sub,
+        "floordiv": ast.FloorDiv,
+        "truediv": ast.Div,
+        "or_": ast.BitOr,
+    }
     table: dict[str, Any] = {
         name: Native(name, lambda args, kwargs, kind=kind: machine.binary(kind)(args[0], args[1]))
         for name, kind in binary.items()
     }
-    return {**table, "itemgetter": Native("itemgetter", itemgetter), "attrgetter": Native("attrgetter", attrgetter)}
+    return {
+        **table,
+        "itemgetter": Native("itemgetter", itemgetter),
+        "attrgetter": Native("attrgetter", attrgetter),
+    }
 
 
 def _one_or_all(values: list[Any]) -> Any:
@@ -437,13 +534,20 @@ def _contextlib(machine: Machine) -> dict[str, Any]:
 def _abc(machine: Machine) -> dict[str, Any]:
     identity = Native("abstractmethod", lambda args, kwargs: args[0])
     wrapper = Native("abstractproperty", lambda args, kwargs: PropertyValue(args[0]))
-    return {"ABC": ClassValue("ABC", [], {}), "ABCMeta": ClassValue("ABCMeta", [type], {}), "abstractmethod": identity, "abstractproperty": wrapper}
+    return {
+        "ABC": ClassValue("ABC", [], {}),
+        "ABCMeta": ClassValue("ABCMeta", [type], {}),
+        "abstractmethod": identity,
+        "abstractproperty": wrapper,
+    }
 
 
 def _importlib(machine: Machine) -> dict[str, Any]:
     def import_module(args: list[Any], kwargs: dict[str, Any]) -> Any:
         package = kwargs.get("package", args[1] if len(args) > 1 else None)
-        return machine.imports.by_name(args[0], machine.frames[-1].module, package if isinstance(package, str) else None)
+        return machine.imports.by_name(
+            args[0], machine.frames[-1].module, package if isinstance(package, str) else None
+        )
 
     return {"import_module": Native("import_module", import_module)}
 
@@ -469,7 +573,11 @@ def _importlib_metadata(machine: Machine) -> dict[str, Any]:
             raise machine.error("ModuleNotFoundError", name)
         return "999.0"
 
-    return {"version": Native("version", version), "PackageNotFoundError": missing, "packages_distributions": Native("p", lambda a, k: {})}
+    return {
+        "version": Native("version", version),
+        "PackageNotFoundError": missing,
+        "packages_distributions": Native("p", lambda a, k: {}),
+    }
 
 
 def _version(machine: Machine) -> dict[str, Any]:
@@ -491,7 +599,10 @@ def _version(machine: Machine) -> dict[str, Any]:
 def _argparse(machine: Machine) -> dict[str, Any]:
     from bitlens.source.evaluate.argument_parser import parser_class
 
-    return {"ArgumentParser": parser_class(machine), "Namespace": machine.imports.modules["types"].vars["SimpleNamespace"]}
+    return {
+        "ArgumentParser": parser_class(machine),
+        "Namespace": machine.imports.modules["types"].vars["SimpleNamespace"],
+    }
 
 
 def _logging(machine: Machine) -> dict[str, Any]:
@@ -499,7 +610,10 @@ def _logging(machine: Machine) -> dict[str, Any]:
 
 
 def _warnings(machine: Machine) -> dict[str, Any]:
-    return {"warn": Native("warn", lambda args, kwargs: None), "filterwarnings": Native("filter", lambda args, kwargs: None)}
+    return {
+        "warn": Native("warn", lambda args, kwargs: None),
+        "filterwarnings": Native("filter", lambda args, kwargs: None),
+    }
 
 
 def _inspect(machine: Machine) -> dict[str, Any]:
@@ -509,7 +623,9 @@ def _inspect(machine: Machine) -> dict[str, Any]:
         "isfunction": Native("isfunction", lambda args, kwargs: isinstance(args[0], Function)),
         "ismodule": Native("ismodule", lambda args, kwargs: isinstance(args[0], Namespace)),
         "ismethod": Native("ismethod", lambda args, kwargs: isinstance(args[0], BoundMethod)),
-        "get_annotations": Native("get_annotations", lambda args, kwargs: machine.classes.annotations(args[0])),
+        "get_annotations": Native(
+            "get_annotations", lambda args, kwargs: machine.classes.annotations(args[0])
+        ),
     }
 
 
@@ -522,7 +638,13 @@ def _numbers(machine: Machine) -> dict[str, Any]:
 
 
 def _argsort(machine: Machine, items: Any) -> Any:
-    values = items.values if isinstance(items, Tensor) else None if isinstance(items, Unknown) else list(machine.iterate(items))
+    values = (
+        items.values
+        if isinstance(items, Tensor)
+        else None
+        if isinstance(items, Unknown)
+        else list(machine.iterate(items))
+    )
     if not isinstance(values, list) or not all(isinstance(value, int | float) for value in values):
         return UNKNOWN
     order = sorted(range(len(values)), key=lambda index: values[index])
@@ -531,8 +653,15 @@ def _argsort(machine: Machine, items: Any) -> Any:
 
 def _numpy(machine: Machine) -> dict[str, Any]:
     torch = machine.imports.modules["torch"].vars
-    shared = {name: torch[name] for name in ("linspace", "arange", "zeros", "ones", "float32", "float64", "int64")}
-    shared.update({name: native(name, _numeric(getattr(math, name))) for name in ("ceil", "floor", "sqrt", "log2", "log", "exp")})
+    shared = {
+        name: torch[name] for name in ("linspace", "arange", "zeros", "ones", "float32", "float64", "int64")
+    }
+    shared.update(
+        {
+            name: native(name, _numeric(getattr(math, name)))
+            for name in ("ceil", "floor", "sqrt", "log2", "log", "exp")
+        }
+    )
     shared["prod"] = Native("prod", lambda args, kwargs: _product(machine, args[0]))
     shared["sum"] = Native("sum", lambda args, kwargs: machine.call(machine.builtins["sum"], [args[0]], {}))
     shared["cumsum"] = Native("cumsum", lambda args, kwargs: list(_accumulated(machine, args[0])))
@@ -543,7 +672,9 @@ def _numpy(machine: Machine) -> dict[str, Any]:
     shared["argsort"] = Native("argsort", lambda args, kwargs: _argsort(machine, args[0]))
     shared["round"] = machine.builtins["round"]
     shared["abs"] = machine.builtins["abs"]
-    shared.update({"pi": math.pi, "inf": math.inf, "ndarray": ClassValue("ndarray", [], {}), "random": UNKNOWN})
+    shared.update(
+        {"pi": math.pi, "inf": math.inf, "ndarray": ClassValue("ndarray", [], {}), "random": UNKNOWN}
+    )
     return shared
 
 

@@ -15,9 +15,50 @@ if TYPE_CHECKING:
     from bitlens.source.evaluate.attributes import Attributes
 
 _SAME = frozenset(
-    "clone detach contiguous cpu cuda requires_grad_ fill_ zero_ normal_ uniform_ copy_ mul_ add_ sub_ div_ clamp clamp_"
-    " abs exp log sqrt neg sin cos tanh sigmoid relu softmax triu tril roll erfinv_ fill_diagonal_"
-    " masked_fill masked_fill_ sign log_ exp_ trunc_normal_ xavier_uniform_ type_as pin_memory".split()
+    [
+        "clone",
+        "detach",
+        "contiguous",
+        "cpu",
+        "cuda",
+        "requires_grad_",
+        "fill_",
+        "zero_",
+        "normal_",
+        "uniform_",
+        "copy_",
+        "mul_",
+        "add_",
+        "sub_",
+        "div_",
+        "clamp",
+        "clamp_",
+        "abs",
+        "exp",
+        "log",
+        "sqrt",
+        "neg",
+        "sin",
+        "cos",
+        "tanh",
+        "sigmoid",
+        "relu",
+        "softmax",
+        "triu",
+        "tril",
+        "roll",
+        "erfinv_",
+        "fill_diagonal_",
+        "masked_fill",
+        "masked_fill_",
+        "sign",
+        "log_",
+        "exp_",
+        "trunc_normal_",
+        "xavier_uniform_",
+        "type_as",
+        "pin_memory",
+    ]
 )
 _CASTS = {
     "half": "float16",
@@ -29,7 +70,7 @@ _CASTS = {
     "bool": "bool",
     "byte": "uint8",
 }
-_RANDOM = frozenset("normal_ uniform_ erfinv_ trunc_normal_ xavier_uniform_ copy_".split())
+_RANDOM = frozenset(["normal_", "uniform_", "erfinv_", "trunc_normal_", "xavier_uniform_", "copy_"])
 
 
 def tensor_attribute(machine: Attributes, target: Tensor, name: str) -> Any:
@@ -57,7 +98,9 @@ def _field(target: Tensor, name: str) -> Any:
     return None if name == "grad" else (False if name.startswith("is_") else UNKNOWN)
 
 
-def tensor_method(machine: Attributes, target: Tensor, name: str, args: list[Any], kwargs: dict[str, Any]) -> Any:
+def tensor_method(
+    machine: Attributes, target: Tensor, name: str, args: list[Any], kwargs: dict[str, Any]
+) -> Any:
     """Call a method of a tensor; one that is not known gives a tensor of unknown shape."""
     if name in _SAME:
         if name == "requires_grad_":
@@ -65,7 +108,9 @@ def tensor_method(machine: Attributes, target: Tensor, name: str, args: list[Any
         return target if name.endswith("_") else Tensor(target.shape, target.dtype, _kept(target, name))
     if name in _CASTS:
         integral = DTYPES[_CASTS[name]].kind == "int"
-        return Tensor(target.shape, DTYPES[_CASTS[name]], _as_integers(target.values) if integral else target.values)
+        return Tensor(
+            target.shape, DTYPES[_CASTS[name]], _as_integers(target.values) if integral else target.values
+        )
     handler = _METHODS.get(name)
     if handler is not None:
         return handler(machine, target, args, kwargs)
@@ -88,7 +133,12 @@ def _item(machine: Attributes, target: Tensor, args: list[Any], kwargs: dict[str
 def _tolist(machine: Attributes, target: Tensor, args: list[Any], kwargs: dict[str, Any]) -> Any:
     if target.values is not None:
         return list(target.values) if isinstance(target.values, list) else target.values
-    if target.shape and len(target.shape) == 1 and isinstance(target.shape[0], int) and target.shape[0] <= SMALL:
+    if (
+        target.shape
+        and len(target.shape) == 1
+        and isinstance(target.shape[0], int)
+        and target.shape[0] <= SMALL
+    ):
         return [Unknown("value of a tensor") for _ in range(target.shape[0])]
     return Unknown("values of a tensor")
 
@@ -274,7 +324,23 @@ _METHODS: dict[str, Callable[[Any, Tensor, list[Any], dict[str, Any]], Any]] = {
     "repeat": _repeat,
     "flatten": _flatten,
     "sum": _reduce,
-    **dict.fromkeys("mean std var norm amax amin median all any argmax argmin logsumexp".split(), _reduced),
+    **dict.fromkeys(
+        [
+            "mean",
+            "std",
+            "var",
+            "norm",
+            "amax",
+            "amin",
+            "median",
+            "all",
+            "any",
+            "argmax",
+            "argmin",
+            "logsumexp",
+        ],
+        _reduced,
+    ),
     **{name: _extreme(function) for name, function in {"max": max, "min": min, "prod": math.prod}.items()},
     "cumsum": _cumsum,
     "flip": lambda machine, target, args, kwargs: Tensor(
@@ -290,7 +356,9 @@ _METHODS: dict[str, Callable[[Any, Tensor, list[Any], dict[str, Any]], Any]] = {
     "sub": _arithmetic("sub"),
     "mul": _arithmetic("mul"),
     "div": _arithmetic("truediv"),
-    "is_floating_point": lambda machine, target, args, kwargs: target.dtype is not None and target.dtype.kind == "float",
+    "is_floating_point": lambda machine, target, args, kwargs: (
+        target.dtype is not None and target.dtype.kind == "float"
+    ),
     "new_zeros": lambda machine, target, args, kwargs: _reshape_like(args, target),
     "new_ones": lambda machine, target, args, kwargs: _reshape_like(args, target),
     "new_empty": lambda machine, target, args, kwargs: _reshape_like(args, target),

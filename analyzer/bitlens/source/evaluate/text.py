@@ -59,7 +59,9 @@ def _collection_text(machine: Any, value: Any) -> Any:
         return Unknown("text")
     opening, closing = {list: "[]", tuple: "()"}.get(type(value), "{}")
     machine.allocate(sum(map(len, texts)))
-    return opening + ", ".join(texts) + ("," if isinstance(value, tuple) and len(items) == 1 else "") + closing
+    return (
+        opening + ", ".join(texts) + ("," if isinstance(value, tuple) and len(items) == 1 else "") + closing
+    )
 
 
 def format_value(machine: Any, value: Any, conversion: int, spec: Any) -> Any:

@@ -19,7 +19,11 @@ def composite_classes(machine: Machine, classes: dict[str, Any]) -> dict[str, An
     module = classes["Module"]
     return {
         "AdaptiveLogSoftmaxWithLoss": _class(
-            machine, module, "AdaptiveLogSoftmaxWithLoss", ("in_features", "n_classes", "cutoffs", "div_value", "head_bias"), _adaptive
+            machine,
+            module,
+            "AdaptiveLogSoftmaxWithLoss",
+            ("in_features", "n_classes", "cutoffs", "div_value", "head_bias"),
+            _adaptive,
         ),
         "LinearCrossEntropyLoss": _class(
             machine, module, "LinearCrossEntropyLoss", ("in_features", "num_classes"), _linear_cross_entropy
@@ -28,9 +32,11 @@ def composite_classes(machine: Machine, classes: dict[str, Any]) -> dict[str, An
     }
 
 
-def _class(machine: Machine, base: ClassValue, name: str, parameters: tuple[str, ...], build: Build) -> ClassValue:
+def _class(
+    machine: Machine, base: ClassValue, name: str, parameters: tuple[str, ...], build: Build
+) -> ClassValue:
     def init(args: list[Any], kwargs: dict[str, Any]) -> None:
-        bound = {**dict(zip(parameters, args[1:])), **kwargs}
+        bound = {**dict(zip(parameters, args[1:], strict=False)), **kwargs}
         machine.inside_torch += 1
         try:
             build(machine, args[0], bound)
@@ -49,11 +55,15 @@ def _adaptive(machine: Machine, target: ModuleInstance, bound: dict[str, Any]) -
     cutoffs = [*machine.iterate(bound["cutoffs"]), bound["n_classes"]]
     clusters = len(cutoffs) - 1
     head = cutoffs[0] + clusters if isinstance(cutoffs[0], int) else Unknown("head of the adaptive softmax")
-    target.modules["head"] = _make(machine, "Linear", size, head, bias=bound.get("head_bias", False), dtype=dtype)
+    target.modules["head"] = _make(
+        machine, "Linear", size, head, bias=bound.get("head_bias", False), dtype=dtype
+    )
     tail = _make(machine, "ModuleList")
     for index in range(clusters):
         known = all(isinstance(value, int) for value in (size, *cutoffs))
-        hidden = int(size // (bound.get("div_value", 4.0) ** (index + 1))) if known else Unknown("hidden size")
+        hidden = (
+            int(size // (bound.get("div_value", 4.0) ** (index + 1))) if known else Unknown("hidden size")
+        )
         outputs = cutoffs[index + 1] - cutoffs[index] if known else Unknown("size of a cluster")
         first = _make(machine, "Linear", size, hidden, bias=False, dtype=dtype)
         tail.modules[str(index)] = _make(

@@ -44,16 +44,41 @@ def install_torch(machine: Machine) -> None:
     nn.vars["modules"] = _namespace(machine, "torch.nn.modules", dict(classes))
     nn.vars["functional"] = _namespace(machine, "torch.nn.functional", {}, lambda name: _functional(name))
     nn.vars["quantized"] = nn.vars["modules"]
-    for part in ("module", "conv", "linear", "batchnorm", "activation", "container", "utils", "normalization"):
-        extra = {"_pair": Native("_pair", _ntuple(2)), "_triple": Native("_triple", _ntuple(3)), "_single": Native("_single", _ntuple(1))}
+    for part in (
+        "module",
+        "conv",
+        "linear",
+        "batchnorm",
+        "activation",
+        "container",
+        "utils",
+        "normalization",
+    ):
+        extra = {
+            "_pair": Native("_pair", _ntuple(2)),
+            "_triple": Native("_triple", _ntuple(3)),
+            "_single": Native("_single", _ntuple(1)),
+        }
         extra["_ntuple"] = Native("_ntuple", lambda args, kwargs: Native("parse", _ntuple(args[0])))
         nn.vars["modules"].vars[part] = _namespace(machine, f"torch.nn.modules.{part}", {**classes, **extra})
     nn.vars["utils"] = utils = _namespace(machine, "torch.nn.utils", weight_hooks(machine))
-    utils.vars["parametrizations"] = _namespace(machine, "torch.nn.utils.parametrizations", parametrizations(machine))
+    utils.vars["parametrizations"] = _namespace(
+        machine, "torch.nn.utils.parametrizations", parametrizations(machine)
+    )
     utils.vars["parametrize"] = _namespace(machine, "torch.nn.utils.parametrize", parametrize(machine))
     top.vars["Tensor"] = _tensor_class("Tensor")
-    top.vars["Tensor"].ns["__new__"] = Native("Tensor", lambda args, kwargs: _legacy(machine, args[1:], kwargs))
-    for name in ("FloatTensor", "LongTensor", "IntTensor", "BoolTensor", "DoubleTensor", "HalfTensor", "ByteTensor"):
+    top.vars["Tensor"].ns["__new__"] = Native(
+        "Tensor", lambda args, kwargs: _legacy(machine, args[1:], kwargs)
+    )
+    for name in (
+        "FloatTensor",
+        "LongTensor",
+        "IntTensor",
+        "BoolTensor",
+        "DoubleTensor",
+        "HalfTensor",
+        "ByteTensor",
+    ):
         top.vars[name] = Native(name, functools.partial(_tensor, machine))
     assert modules["torch"] is top
 
@@ -79,8 +104,20 @@ def _initializer(name: str) -> Any:
 def _functional(name: str) -> Any:
     def run(args: list[Any], kwargs: dict[str, Any]) -> Any:
         first = args[0] if args else None
-        same = name in ("relu", "gelu", "silu", "softmax", "dropout", "sigmoid", "tanh", "normalize", "layer_norm")
-        return Tensor(first.shape, first.dtype) if same and isinstance(first, Tensor) else Unknown(f"F.{name}")
+        same = name in (
+            "relu",
+            "gelu",
+            "silu",
+            "softmax",
+            "dropout",
+            "sigmoid",
+            "tanh",
+            "normalize",
+            "layer_norm",
+        )
+        return (
+            Tensor(first.shape, first.dtype) if same and isinstance(first, Tensor) else Unknown(f"F.{name}")
+        )
 
     return Native(name, run)
 
@@ -109,7 +146,9 @@ class _Passing:
 
     def __init__(self) -> None:
         self.cls = ClassValue("context", [], {})
-        self.cls.ns["__call__"] = Native("__call__", lambda args, kwargs: args[1] if len(args) > 1 else UNKNOWN, method=True)
+        self.cls.ns["__call__"] = Native(
+            "__call__", lambda args, kwargs: args[1] if len(args) > 1 else UNKNOWN, method=True
+        )
 
 
 def passing() -> Instance:
@@ -131,8 +170,13 @@ def _constants(machine: Machine) -> dict[str, Any]:
         "get_default_dtype": Native("get_default_dtype", lambda args, kwargs: machine.default_dtype),
         "is_tensor": Native("is_tensor", lambda args, kwargs: isinstance(args[0], Tensor)),
         "is_floating_point": Native("is_floating_point", lambda args, kwargs: UNKNOWN),
-        "compile": Native("compile", lambda args, kwargs: args[0] if args else Native("compile", lambda a, k: a[0])),
-    } | {name: Native(name, _context) for name in ("no_grad", "inference_mode", "enable_grad", "set_grad_enabled")}
+        "compile": Native(
+            "compile", lambda args, kwargs: args[0] if args else Native("compile", lambda a, k: a[0])
+        ),
+    } | {
+        name: Native(name, _context)
+        for name in ("no_grad", "inference_mode", "enable_grad", "set_grad_enabled")
+    }
 
 
 def _context(args: list[Any], kwargs: dict[str, Any]) -> Any:
@@ -201,7 +245,9 @@ def _tensor(machine: Machine, args: list[Any], kwargs: dict[str, Any]) -> Any:
     shape, leaf = _shape_of(data)
     kind = DTYPES["bool"] if isinstance(leaf, bool) else DTYPES["int64"] if isinstance(leaf, int) else None
     plain = not shape or (len(shape) == 1 and all(isinstance(item, int | float) for item in data))
-    return Tensor(shape, _dtype(machine, kwargs, kind), data if plain and isinstance(data, list | int | float) else None)
+    return Tensor(
+        shape, _dtype(machine, kwargs, kind), data if plain and isinstance(data, list | int | float) else None
+    )
 
 
 def _legacy(machine: Machine, args: list[Any], kwargs: dict[str, Any]) -> Any:
@@ -226,7 +272,8 @@ def _shape_of(data: Any) -> tuple[tuple[Any, ...] | None, Any]:
 
 def _linspace(machine: Machine, args: list[Any], kwargs: dict[str, Any]) -> Tensor:
     start, stop, steps = (
-        kwargs.get(name, args[index] if len(args) > index else None) for index, name in enumerate(("start", "end", "steps"))
+        kwargs.get(name, args[index] if len(args) > index else None)
+        for index, name in enumerate(("start", "end", "steps"))
     )
     values = linspace(start, stop, steps)
     return Tensor((steps,) if steps is not None else None, _dtype(machine, kwargs), values)
@@ -246,7 +293,11 @@ def _arange(machine: Machine, args: list[Any], kwargs: dict[str, Any]) -> Tensor
 def _cat(machine: Machine, args: list[Any], kwargs: dict[str, Any]) -> Any:
     parts = list(machine.iterate(args[0] if args else kwargs.get("tensors", [])))
     axis = kwargs.get("dim", args[1] if len(args) > 1 else 0)
-    if not parts or not all(isinstance(part, Tensor) and part.shape for part in parts) or not isinstance(axis, int):
+    if (
+        not parts
+        or not all(isinstance(part, Tensor) and part.shape for part in parts)
+        or not isinstance(axis, int)
+    ):
         return Tensor(None, machine.default_dtype)
     shape = list(parts[0].shape)
     total: Any = 0
@@ -255,7 +306,11 @@ def _cat(machine: Machine, args: list[Any], kwargs: dict[str, Any]) -> Any:
         total = add(total, part.shape[axis])
     shape[axis] = total
     lists = [part.values for part in parts]
-    values = [x for part in lists for x in part] if len(shape) == 1 and all(isinstance(x, list) for x in lists) else None
+    values = (
+        [x for part in lists for x in part]
+        if len(shape) == 1 and all(isinstance(x, list) for x in lists)
+        else None
+    )
     return Tensor(tuple(shape), parts[0].dtype, values)
 
 
@@ -337,7 +392,9 @@ def _normal(machine: Machine, args: list[Any], kwargs: dict[str, Any]) -> Tensor
 
 def _randint(machine: Machine, args: list[Any], kwargs: dict[str, Any]) -> Tensor:
     size = kwargs.get("size", next((arg for arg in args if isinstance(arg, list | tuple)), None))
-    return Tensor(None if size is None else _sizes(machine, [size], {}), _dtype(machine, kwargs, DTYPES["int64"]))
+    return Tensor(
+        None if size is None else _sizes(machine, [size], {}), _dtype(machine, kwargs, DTYPES["int64"])
+    )
 
 
 def _randperm(machine: Machine, args: list[Any], kwargs: dict[str, Any]) -> Tensor:
@@ -397,10 +454,38 @@ _FACTORIES: dict[str, Factory] = {
     **{f"{name}_like": _like for name in ("empty", "zeros", "ones", "rand", "randn", "full")},
     **{
         name: _elementwise(name)
-        for name in (
-            "exp log log2 sqrt rsqrt sin cos tan tanh sigmoid abs clamp floor ceil round maximum"
-            " minimum expm1 log1p triu tril softmax relu erf reciprocal logit nan_to_num flip cumsum polar"
-        ).split()
+        for name in [
+            "exp",
+            "log",
+            "log2",
+            "sqrt",
+            "rsqrt",
+            "sin",
+            "cos",
+            "tan",
+            "tanh",
+            "sigmoid",
+            "abs",
+            "clamp",
+            "floor",
+            "ceil",
+            "round",
+            "maximum",
+            "minimum",
+            "expm1",
+            "log1p",
+            "triu",
+            "tril",
+            "softmax",
+            "relu",
+            "erf",
+            "reciprocal",
+            "logit",
+            "nan_to_num",
+            "flip",
+            "cumsum",
+            "polar",
+        ]
     },
     **{
         name: _arithmetic(operation)
@@ -424,7 +509,19 @@ _FACTORIES: dict[str, Factory] = {
     "randperm": _randperm,
     **{
         name: _method_function(name)
-        for name in "reshape transpose permute unsqueeze squeeze flatten sum mean split chunk numel".split()
+        for name in [
+            "reshape",
+            "transpose",
+            "permute",
+            "unsqueeze",
+            "squeeze",
+            "flatten",
+            "sum",
+            "mean",
+            "split",
+            "chunk",
+            "numel",
+        ]
     },
 }
 

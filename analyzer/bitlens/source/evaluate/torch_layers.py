@@ -1,6 +1,8 @@
+# ruff: noqa: E501 (one row a line)
 """The parameters of every `torch.nn` layer: name, shape and condition, by constructor argument.
 
-One row a layer: its signature as torch has it, and a function from the bound arguments to the tensors that it makes.
+One row a layer: its signature as torch has it, and a function from the bound arguments to the tensors that it
+makes.
 The tests build each layer with torch itself and compare.
 """
 
@@ -191,9 +193,16 @@ def _row(text: str, tensors: Any = None, base: str = "Module", **dtypes: str) ->
 
 _DEFAULTS: dict[str, Any] = {"True": True, "False": False, "None": None, "zeros": "zeros"}
 _DEFAULTS.update({text: int(text) for text in ("0", "1", "2", "3", "10", "50", "-1")})
-_DEFAULTS.update({text: float(text) for text in ("0.5", "1e-05", "1e-06", "1e-12", "0.1", "0.01", "1.0", "0.25", "0.0", "6.0")})
+_DEFAULTS.update(
+    {
+        text: float(text)
+        for text in ("0.5", "1e-05", "1e-06", "1e-12", "0.1", "0.01", "1.0", "0.25", "0.0", "6.0")
+    }
+)
 _DEFAULTS.update({"0.125": 0.125, "0.333": 1 / 3, "20.0": 20.0, "1e-4": 1e-4, "0.75": 0.75, "2.0": 2.0})
-_CONV = "in_channels out_channels kernel_size stride=1 padding=0 dilation=1 groups=1 bias=True padding_mode=zeros"
+_CONV = (
+    "in_channels out_channels kernel_size stride=1 padding=0 dilation=1 groups=1 bias=True padding_mode=zeros"
+)
 _TRANS = "in_channels out_channels kernel_size stride=1 padding=0 output_padding=0 groups=1 bias=True dilation=1 padding_mode=zeros"
 _BATCH = "num_features eps=1e-05 momentum=0.1 affine=True track_running_stats=True"
 _INSTANCE = "num_features eps=1e-05 momentum=0.1 affine=False track_running_stats=False"
@@ -207,10 +216,19 @@ ROWS = [
     _row("NonDynamicallyQuantizableLinear in_features out_features bias=True" + _TAIL, linear, "Linear"),
     _row("Bilinear in1_features in2_features out_features bias=True" + _TAIL, bilinear),
     *(_row(f"Conv{d}d {_CONV}{_TAIL}", convolution(d, False), "_ConvNd") for d in (1, 2, 3)),
-    *(_row(f"ConvTranspose{d}d {_TRANS}{_TAIL}", convolution(d, True), "_ConvTransposeNd") for d in (1, 2, 3)),
-    *(_row(f"BatchNorm{d}d {_BATCH}{_TAIL} bias=True", batch_norm, "_BatchNorm", **_COUNT) for d in (1, 2, 3)),
+    *(
+        _row(f"ConvTranspose{d}d {_TRANS}{_TAIL}", convolution(d, True), "_ConvTransposeNd")
+        for d in (1, 2, 3)
+    ),
+    *(
+        _row(f"BatchNorm{d}d {_BATCH}{_TAIL} bias=True", batch_norm, "_BatchNorm", **_COUNT)
+        for d in (1, 2, 3)
+    ),
     _row(f"SyncBatchNorm {_BATCH} process_group=None{_TAIL} bias=True", batch_norm, "_BatchNorm", **_COUNT),
-    *(_row(f"InstanceNorm{d}d {_INSTANCE}{_TAIL} bias=True", batch_norm, "_InstanceNorm", **_COUNT) for d in (1, 2, 3)),
+    *(
+        _row(f"InstanceNorm{d}d {_INSTANCE}{_TAIL} bias=True", batch_norm, "_InstanceNorm", **_COUNT)
+        for d in (1, 2, 3)
+    ),
     _row("LayerNorm normalized_shape eps=1e-05 elementwise_affine=True bias=True" + _TAIL, layer_norm),
     _row("RMSNorm normalized_shape eps=None elementwise_affine=True" + _TAIL, rms_norm),
     _row("GroupNorm num_groups num_channels eps=1e-05 affine=True" + _TAIL + " bias=True", group_norm),
@@ -254,15 +272,28 @@ LocalResponseNorm size alpha=1e-4 beta=0.75 k=1.0 | CrossMapLRN2d size alpha=1e-
 Fold output_size kernel_size dilation=1 padding=0 stride=1 | Unfold kernel_size dilation=1 padding=0 stride=1
 """.replace("\n", " | ").split(" | ")
 _POOLS = [
-    *(f"MaxPool{d}d kernel_size stride=None padding=0 dilation=1 return_indices=False ceil_mode=False" for d in (1, 2, 3)),
+    *(
+        f"MaxPool{d}d kernel_size stride=None padding=0 dilation=1 return_indices=False ceil_mode=False"
+        for d in (1, 2, 3)
+    ),
     "AvgPool1d kernel_size stride=None padding=0 ceil_mode=False count_include_pad=True",
-    *(f"AvgPool{d}d kernel_size stride=None padding=0 ceil_mode=False count_include_pad=True divisor_override=None" for d in (2, 3)),
+    *(
+        f"AvgPool{d}d kernel_size stride=None padding=0 ceil_mode=False count_include_pad=True divisor_override=None"
+        for d in (2, 3)
+    ),
     *(f"AdaptiveAvgPool{d}d output_size" for d in (1, 2, 3)),
     *(f"AdaptiveMaxPool{d}d output_size return_indices=False" for d in (1, 2, 3)),
     *(f"MaxUnpool{d}d kernel_size stride=None padding=0" for d in (1, 2, 3)),
     *(f"LPPool{d}d norm_type kernel_size stride=None ceil_mode=False" for d in (1, 2, 3)),
-    *(f"FractionalMaxPool{d}d kernel_size output_size=None output_ratio=None return_indices=False _random_samples=None" for d in (2, 3)),
-    *(f"{kind}Pad{d}d padding" for d in (1, 2, 3) for kind in ("Reflection", "Replication", "Zero", "Circular")),
+    *(
+        f"FractionalMaxPool{d}d kernel_size output_size=None output_ratio=None return_indices=False _random_samples=None"
+        for d in (2, 3)
+    ),
+    *(
+        f"{kind}Pad{d}d padding"
+        for d in (1, 2, 3)
+        for kind in ("Reflection", "Replication", "Zero", "Circular")
+    ),
     *(f"ConstantPad{d}d padding value" for d in (1, 2, 3)),
 ]
 _LOSSES = (

@@ -33,7 +33,9 @@ def method(machine: Machine, name: str, function: Callable[..., Any]) -> Native:
 
 def nn_classes(machine: Machine) -> dict[str, Any]:
     """Every class of `torch.nn` by name."""
-    module = ClassValue("Module", [], {name: method(machine, name, function) for name, function in METHODS.items()})
+    module = ClassValue(
+        "Module", [], {name: method(machine, name, function) for name, function in METHODS.items()}
+    )
     module.is_module = True
     classes: dict[str, Any] = {"Module": module}
     for name, base in BASES.items():
@@ -62,7 +64,9 @@ def nn_classes(machine: Machine) -> dict[str, Any]:
 
 def _layer_class(machine: Machine, row: Row, base: ClassValue, left_out: str | None = None) -> ClassValue:
     cls = ClassValue(row.name, [base], {})
-    cls.ns["__init__"] = method(machine, "__init__", functools.partial(_init_layer, row=row, left_out=left_out))
+    cls.ns["__init__"] = method(
+        machine, "__init__", functools.partial(_init_layer, row=row, left_out=left_out)
+    )
     return cls
 
 
@@ -72,8 +76,10 @@ def bind_row(machine: Machine, row: Row, args: list[Any], kwargs: dict[str, Any]
     if row.name == "Identity":
         return SimpleNamespace()
     if len(args) > len(names):
-        raise machine.error("TypeError", f"{row.name}() takes {len(names)} arguments but {len(args)} were given")
-    bound = dict(zip(names, args))
+        raise machine.error(
+            "TypeError", f"{row.name}() takes {len(names)} arguments but {len(args)} were given"
+        )
+    bound = dict(zip(names, args, strict=False))
     for name, value in kwargs.items():
         if name not in names:
             raise machine.error("TypeError", f"{row.name}() got an unexpected argument {name!r}")
@@ -94,7 +100,12 @@ def _host(machine: Machine, value: Any) -> Any:
 
 
 def _init_layer(
-    machine: Machine, target: ModuleInstance, args: list[Any], kwargs: dict[str, Any], row: Row, left_out: str | None
+    machine: Machine,
+    target: ModuleInstance,
+    args: list[Any],
+    kwargs: dict[str, Any],
+    row: Row,
+    left_out: str | None,
 ) -> None:
     bound = bind_row(machine, row, args, kwargs)
     if left_out is not None:
@@ -151,7 +162,12 @@ def _loss_class(machine: Machine, name: str, module: ClassValue) -> ClassValue:
     def init(machine: Machine, target: ModuleInstance, args: list[Any], kwargs: dict[str, Any]) -> None:
         target.attrs.update({"reduction": "mean", **kwargs})
         weight = kwargs.get("weight", args[0] if args else None)
-        if isinstance(weight, Tensor) and name in ("CrossEntropyLoss", "NLLLoss", "BCELoss", "BCEWithLogitsLoss"):
+        if isinstance(weight, Tensor) and name in (
+            "CrossEntropyLoss",
+            "NLLLoss",
+            "BCELoss",
+            "BCEWithLogitsLoss",
+        ):
             target.buffers["weight"] = weight
         if isinstance(kwargs.get("pos_weight"), Tensor):
             target.buffers["pos_weight"] = kwargs["pos_weight"]
@@ -170,7 +186,11 @@ def _parameter(machine: Machine, args: list[Any], kwargs: dict[str, Any]) -> Ten
 
 def _buffer(machine: Machine, args: list[Any], kwargs: dict[str, Any]) -> Tensor:
     data = args[0] if args else kwargs.get("data")
-    made = Tensor(data.shape, data.dtype, data.values) if isinstance(data, Tensor) else Tensor(None, machine.default_dtype)
+    made = (
+        Tensor(data.shape, data.dtype, data.values)
+        if isinstance(data, Tensor)
+        else Tensor(None, machine.default_dtype)
+    )
     made.attrs["buffer"] = True
     return made
 

@@ -11,7 +11,17 @@ from bitlens.source.evaluate.values import ClassValue, ModuleInstance, Native, U
 if TYPE_CHECKING:
     from bitlens.source.evaluate.machine import Machine
 
-_LAYER = ("d_model", "nhead", "dim_feedforward", "dropout", "activation", "layer_norm_eps", "batch_first", "norm_first", "bias")
+_LAYER = (
+    "d_model",
+    "nhead",
+    "dim_feedforward",
+    "dropout",
+    "activation",
+    "layer_norm_eps",
+    "batch_first",
+    "norm_first",
+    "bias",
+)
 _LAYER_DEFAULTS: dict[str, Any] = {
     "dim_feedforward": 2048,
     "dropout": 0.1,
@@ -65,9 +75,13 @@ def _init(machine: Machine, build: Callable[..., None]) -> Native:
 
 
 def _bound(
-    machine: Machine, names: tuple[str, ...], defaults: dict[str, Any], args: list[Any], kwargs: dict[str, Any]
+    machine: Machine,
+    names: tuple[str, ...],
+    defaults: dict[str, Any],
+    args: list[Any],
+    kwargs: dict[str, Any],
 ) -> dict[str, Any]:
-    bound = {**defaults, **dict(zip(names, args)), **kwargs}
+    bound = {**defaults, **dict(zip(names, args, strict=False)), **kwargs}
     for name in names:
         if name not in bound:
             raise machine.error("TypeError", f"the argument {name!r} is missing")
@@ -89,7 +103,12 @@ def _decoder_layer(machine: Machine, target: ModuleInstance, args: list[Any], kw
 def _layer(machine: Machine, target: ModuleInstance, bound: dict[str, Any], cross: bool) -> None:
     size, bias, dtype = bound["d_model"], bound["bias"], bound["dtype"]
     parts = target.modules
-    attention = {"dropout": bound["dropout"], "batch_first": bound["batch_first"], "bias": bias, "dtype": dtype}
+    attention = {
+        "dropout": bound["dropout"],
+        "batch_first": bound["batch_first"],
+        "bias": bias,
+        "dtype": dtype,
+    }
     parts["self_attn"] = _make(machine, "MultiheadAttention", size, bound["nhead"], **attention)
     if cross:
         parts["multihead_attn"] = _make(machine, "MultiheadAttention", size, bound["nhead"], **attention)
@@ -107,7 +126,7 @@ def _layer(machine: Machine, target: ModuleInstance, bound: dict[str, Any], cros
 
 def _stack(machine: Machine, target: ModuleInstance, args: list[Any], kwargs: dict[str, Any]) -> None:
     names = ("encoder_layer" if "Encoder" in target.cls.name else "decoder_layer", "num_layers", "norm")
-    bound = {"norm": None, **dict(zip(names, args)), **kwargs}
+    bound = {"norm": None, **dict(zip(names, args, strict=False)), **kwargs}
     layer = next((bound[name] for name in ("encoder_layer", "decoder_layer") if name in bound), None)
     count = bound.get("num_layers")
     target.modules["layers"] = _clones(machine, layer, count)
@@ -130,7 +149,8 @@ def _clones(machine: Machine, layer: Any, count: Any) -> Any:
 
 
 def clone(machine: Machine, layer: ModuleInstance) -> ModuleInstance:
-    """A deep copy: the outermost module belongs to the line that copies, the inner ones to those that made them."""
+    """A deep copy: the outermost module belongs to the line that copies, the inner ones to those that made
+    them."""
     made: ModuleInstance = copied(layer, {})
     machine.modules += 1
     fresh = machine.classes.new_module(layer.cls)
@@ -146,7 +166,9 @@ def _whole(machine: Machine, target: ModuleInstance, args: list[Any], kwargs: di
             target.modules[side] = custom
             continue
         options = {name: bound[name] for name in (*_LAYER[2:], "dtype")}
-        layer = _make(machine, f"Transformer{side.capitalize()}Layer", bound["d_model"], bound["nhead"], **options)
+        layer = _make(
+            machine, f"Transformer{side.capitalize()}Layer", bound["d_model"], bound["nhead"], **options
+        )
         norm_options = {"eps": bound["layer_norm_eps"], "bias": bound["bias"], "dtype": bound["dtype"]}
         norm = _make(machine, "LayerNorm", bound["d_model"], **norm_options)
         stack = f"Transformer{side.capitalize()}"

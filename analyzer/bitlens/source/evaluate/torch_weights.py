@@ -137,7 +137,9 @@ def _parametrized(
             target.modules["parametrizations"] = table
         listed = table.modules.get(name)
         if not isinstance(listed, ModuleInstance):
-            parametrization_list = ClassValue("ParametrizationList", [machine.torch_classes["ModuleList"]], {})
+            parametrization_list = ClassValue(
+                "ParametrizationList", [machine.torch_classes["ModuleList"]], {}
+            )
             listed = machine.classes.new_module(parametrization_list)
             table.modules[name] = listed
     finally:

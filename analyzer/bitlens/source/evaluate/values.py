@@ -70,7 +70,9 @@ class ClassValue:
         "traits",
     )
 
-    def __init__(self, name: str, bases: list[Any], ns: dict[str, Any], module: Namespace | None = None) -> None:
+    def __init__(
+        self, name: str, bases: list[Any], ns: dict[str, Any], module: Namespace | None = None
+    ) -> None:
         self.name = self.qualname = name
         self.bases = bases
         self.ns = ns
@@ -151,7 +153,9 @@ def linearize(cls: ClassValue, bases: list[Any]) -> list[Any]:
     result: list[Any] = [cls]
     while any(tails):
         tails = [tail for tail in tails if tail]
-        head = next((t[0] for t in tails if not any(_inside(t[0], other[1:]) for other in tails)), tails[0][0])
+        head = next(
+            (t[0] for t in tails if not any(_inside(t[0], other[1:]) for other in tails)), tails[0][0]
+        )
         result.append(head)
         tails = [[item for item in tail if item is not head] for tail in tails]
     return result
@@ -162,7 +166,8 @@ def _inside(value: Any, items: list[Any]) -> bool:
 
 
 class Instance:
-    """An object of an evaluated class; `host` is the list, dict, string … that a class derived from one holds."""
+    """An object of an evaluated class; `host` is the list, dict, string … that a class derived from one
+    holds."""
 
     __slots__ = ("attrs", "cls", "host")
 
@@ -178,7 +183,18 @@ class Instance:
 class ModuleInstance(Instance):
     """An object of a class derived from `nn.Module`."""
 
-    __slots__ = ("alternatives", "buffers", "certain", "clone", "inner", "modules", "number", "params", "site", "transient")
+    __slots__ = (
+        "alternatives",
+        "buffers",
+        "certain",
+        "clone",
+        "inner",
+        "modules",
+        "number",
+        "params",
+        "site",
+        "transient",
+    )
 
     def __init__(self, cls: ClassValue, site: tuple[str, int] | None, certain: bool, inner: bool) -> None:
         super().__init__(cls)
@@ -213,7 +229,9 @@ class Tensor:
 
     __slots__ = ("attrs", "dtype", "is_parameter", "requires_grad", "shape", "values")
 
-    def __init__(self, shape: tuple[Any, ...] | None, dtype: Any, values: Any = None, is_parameter: bool = False) -> None:
+    def __init__(
+        self, shape: tuple[Any, ...] | None, dtype: Any, values: Any = None, is_parameter: bool = False
+    ) -> None:
         self.shape = shape
         self.dtype = dtype
         self.values = values
@@ -228,7 +246,17 @@ class Tensor:
 class Function:
     """A function of the program with what it closes over."""
 
-    __slots__ = ("attrs", "code", "defaults", "frame_up", "kw_defaults", "module", "name", "owner", "qualname")
+    __slots__ = (
+        "attrs",
+        "code",
+        "defaults",
+        "frame_up",
+        "kw_defaults",
+        "module",
+        "name",
+        "owner",
+        "qualname",
+    )
 
     def __init__(self, code: Code, module: Namespace, up: Frame | None) -> None:
         self.code = code
@@ -262,7 +290,9 @@ class Code:
         "vararg",
     )
 
-    def __init__(self, node: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda, name: str, line: int) -> None:
+    def __init__(
+        self, node: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda, name: str, line: int
+    ) -> None:
         arguments = node.args
         self.node = node
         self.name = name
@@ -296,7 +326,9 @@ class Native:
 
     __slots__ = ("attrs", "function", "method", "name")
 
-    def __init__(self, name: str, function: Callable[[list[Any], dict[str, Any]], Any], method: bool = False) -> None:
+    def __init__(
+        self, name: str, function: Callable[[list[Any], dict[str, Any]], Any], method: bool = False
+    ) -> None:
         self.name = name
         self.function = function
         self.method = method

@@ -1,3 +1,5 @@
+# ruff: noqa
+# A program as people write them, read by the evaluator and run by the test.
 import itertools
 import operator
 from functools import cached_property, reduce, wraps
