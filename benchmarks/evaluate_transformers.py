@@ -34,13 +34,8 @@ def roots_of(truth: Path, match: str) -> list[tuple[str, dict[str, Any]]]:
     for row in load(truth / "index.json"):
         if match not in row[0] or "/modeling_" not in row[0] or "/models/" not in row[0]:
             continue
-        for root in load(truth / row[1])["roots"]:
-            if (
-                root["kind"] in ("base", "causal", "extra", "head")
-                and not root.get("overrides")
-                and not root.get("partial")
-            ):
-                found.append((row[0], root))
+        roots = load(truth / row[1])["roots"]
+        found += [(row[0], root) for root in roots if not root.get("overrides") and not root.get("partial")]
     return found
 
 
@@ -114,9 +109,10 @@ def main() -> None:
             or counts["recalled"] < counts["true"]
             or counts["exact"] < counts["lines"]
         ):
+            pairs, recall = f"{counts['hits']}/{counts['pairs']}", f"{counts['recalled']}/{counts['true']}"
             print(
-                f"{name} [{truth['root']}] P {counts['hits']}/{counts['pairs']} R {counts['recalled']}/{counts['true']}"
-                f" params {counts['exact']}/{counts['lines']} {time.perf_counter() - start:.2f}s"
+                f"{name} [{truth['root']}] P {pairs} R {recall} params {counts['exact']}/{counts['lines']}"
+                f" {time.perf_counter() - start:.2f}s"
                 f" {[f'{p.line}: {p.message}'[:150] for p in construction.problems[:2]]}"
             )
     spent = time.perf_counter() - begun

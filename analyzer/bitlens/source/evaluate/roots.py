@@ -104,12 +104,21 @@ def _missing_arguments(
     code = function.code
     required = code.args[skip : len(code.args) - len(function.defaults)]
     required = [*required, *(name for name in code.kwonly if name not in function.kw_defaults)]
+    if "config" not in required and _has_optional_configuration(machine, value, function):
+        required = [*required, "config"]
     arguments = {name: _made_up(machine, value, function, name, config) for name in required}
     if not required and config is not None:
         arguments.update(
             {name: item for name, item in config.items() if name in code.args or name in code.kwonly}
         )
     return arguments
+
+
+def _has_optional_configuration(machine: Machine, value: Any, function: Function) -> bool:
+    """Whether a model class takes a configuration or, without one, its parts ready made."""
+    if not isinstance(value, ClassValue) or not value.is_module or "config" not in function.code.args:
+        return False
+    return isinstance(machine.getattr(value, "config_class", None), ClassValue)
 
 
 def _made_up(

@@ -34,8 +34,8 @@ _LAYER_DEFAULTS: dict[str, Any] = {
     "dtype": None,
 }
 _WHOLE = (
-    "d_model", "nhead", "num_encoder_layers", "num_decoder_layers", "dim_feedforward", "dropout", "activation",
-    "custom_encoder", "custom_decoder", "layer_norm_eps", "batch_first", "norm_first", "bias",
+    "d_model", "nhead", "num_encoder_layers", "num_decoder_layers", "dim_feedforward", "dropout",
+    "activation", "custom_encoder", "custom_decoder", "layer_norm_eps", "batch_first", "norm_first", "bias",
 )  # fmt: skip
 _WHOLE_DEFAULTS = {
     **_LAYER_DEFAULTS,
