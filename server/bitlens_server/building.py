@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 
 from bitlens import cache, interpreters, measuring
@@ -42,27 +42,39 @@ class Run:
     """Of its progress bar."""
     cancelled: threading.Event = field(default_factory=threading.Event)
     worker: Worker | None = None
+    finished: threading.Event = field(default_factory=threading.Event)
 
     def cancel(self) -> None:
-        """End it, from any thread; the worker and all that it started are killed."""
+        """End it, from any thread and without waiting; the worker and all that it started are killed."""
         self.cancelled.set()
-        if self.worker is not None:
-            self.worker.kill()
+        threading.Thread(target=self._kill, name="cancel", daemon=True).start()
+
+    def _kill(self) -> None:
+        """Until the measurement has ended: a worker that is about to start cannot be killed yet."""
+        while not self.finished.is_set():
+            if self.worker is not None:
+                with suppress(RuntimeError):
+                    self.worker.kill()
+            self.finished.wait(0.1)
 
 
 def build(run: Run, kept: MeasurementCache, publish: Callable[[Measured], None]) -> tuple[Problem, ...]:
     """Measure; `publish` gets each model, also while its layers arrive. What went wrong."""
     try:
-        program = Program(run.snapshot.path, run.snapshot.text, parse(run.snapshot.text))
-        pieces = slices(program, run.selection)
-        options = options_of(run.settings)
-        with closing(measuring.worker_for(options)) as worker:
-            run.worker = worker
-            return tuple(
-                problem for piece in pieces for problem in _piece(run, piece, options, kept, publish)
-            )
+        return _build(run, kept, publish)
     except BitlensError as error:
         return (error.problem,)
+    finally:
+        run.finished.set()
+
+
+def _build(run: Run, kept: MeasurementCache, publish: Callable[[Measured], None]) -> tuple[Problem, ...]:
+    program = Program(run.snapshot.path, run.snapshot.text, parse(run.snapshot.text))
+    pieces = slices(program, run.selection)
+    options = options_of(run.settings)
+    with closing(measuring.worker_for(options)) as worker:
+        run.worker = worker
+        return tuple(problem for piece in pieces for problem in _piece(run, piece, options, kept, publish))
 
 
 def _piece(

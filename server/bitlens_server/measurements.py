@@ -72,6 +72,8 @@ class Measurements:
     def close(self) -> None:
         """The server ends: nothing may outlive it."""
         self.cancel()
+        for run in self._runs.values():
+            run.finished.wait(2)
         self._thread.shutdown(wait=False, cancel_futures=True)
 
     async def _guard(self, run: Run) -> None:
