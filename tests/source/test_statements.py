@@ -138,7 +138,16 @@ def test_random_edits(data: st.DataObject) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["(" * 5000, "x = " + "[" * 5000 + "]" * 5000, "a" + "+a" * 50000, "-" * 50000 + "1", "not " * 20000 + "a", "".join(" " * i + "if a:\n" for i in range(2000)), "x = " + "'a' " * 50000, "a" + ".b" * 9000],
+    [
+        "(" * 5000,
+        "x = " + "[" * 5000 + "]" * 5000,
+        "a" + "+a" * 50000,
+        "-" * 50000 + "1",
+        "not " * 20000 + "a",
+        "".join(" " * i + "if a:\n" for i in range(2000)),
+        "x = " + "'a' " * 50000,
+        "a" + ".b" * 9000,
+    ],
 )
 def test_hostile_nesting_is_a_problem_and_no_crash(text: str) -> None:
     source = parse(f"u = 1\n{text}\nclass A: pass\n")
