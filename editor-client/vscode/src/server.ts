@@ -91,6 +91,14 @@ export class Server implements vscode.Disposable {
     try {
       await client.start();
     } catch (error) {
+      await this.startFailed(error);
+    }
+  }
+
+  /** A process that ended at once is a crash, and told as such; that may be known a moment later than this. */
+  private async startFailed(error: unknown): Promise<void> {
+    await new Promise((resolve) => setTimeout(resolve, 1000));
+    if (this.crashes.count === 0) {
       this.enter("failed");
       const message = vscode.l10n.t("The bitlens server did not start: {0}", messageOf(error));
       void this.notices.show({ code: "start-failed", severity: "error", message, button: vscode.l10n.t("Show Logs"), mend: () => { this.log.show(); } });

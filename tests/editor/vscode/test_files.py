@@ -62,6 +62,8 @@ def test_the_model_tree_opens_and_jumps_to_the_line(opened: Opener) -> None:
     window = measured(opened)
     window.lens("model tree").click()
     expect(window.row("words")).to_contain_text("46.1 MB", timeout=PATIENCE)
+    window.page.locator(".pane-header").filter(has_text="我的 模型").click()  # makes room
+    window.page.wait_for_timeout(500)
     window.picture("tree")
     window.command("bitlens: Filter…")
     window.page.keyboard.type("head")

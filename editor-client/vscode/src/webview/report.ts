@@ -86,14 +86,16 @@ function tile(leaf: Leaf, area: Rectangle, type: number): Element {
   if (area.width > 44 && area.height > 30) {
     const room = Math.floor((area.width - 10) / 6.5);
     group.append(svg("text", { x: area.x + 7, y: area.y + 17 }, shortened(leaf.path, room)));
-    group.append(svg("text", { x: area.x + 7, y: area.y + 31, class: "small" }, size(leaf.node.bytes)));
+    if (area.width > 62) {
+      group.append(svg("text", { x: area.x + 7, y: area.y + 31, class: "small" }, size(leaf.node.bytes)));
+    }
   }
   group.addEventListener("click", () => { select(leaf.path); });
   return group;
 }
 
 function shortened(text: string, room: number): string {
-  return text.length <= room ? text : `…${text.slice(text.length - Math.max(1, room - 1))}`;
+  return text.length <= room ? text : `…${text.slice(text.length - Math.max(1, room - 1)).replace(/^\.+/, "")}`;
 }
 
 function move(event: KeyboardEvent, layers: readonly Leaf[]): void {
