@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[1]
 
 
 def test_the_manual_page_is_made_from_the_declaration() -> None:
-    """Regenerate with: python -c "from bitlens.settings import documentation; print(documentation(), end='')"."""
+    """Regenerate with: python -c "from bitlens.settings import *; print(documentation(), end='')"."""
     assert (ROOT / "docs" / "settings.md").read_text(encoding="utf-8") == documentation()
 
 

@@ -170,7 +170,8 @@ class Worker:
             while True:
                 self._lines.get_nowait()
         for thread in self._readers:
-            thread.join(1)
+            if thread.is_alive():
+                thread.join(1)
         for stream in (process.stdin, process.stdout, process.stderr):
             with contextlib.suppress(OSError):
                 stream.close()  # type: ignore[union-attr] # all three are pipes

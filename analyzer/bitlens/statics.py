@@ -26,9 +26,9 @@ def static_numbers(
     search_paths: Sequence[Path] = (),
     store: LoweredStore | None = None,
 ) -> Iterator[Numbers]:
-    """The numbers of each root of a program, as soon as they are known; roots that give no model are left out.
+    """The numbers of each root of a program, as soon as they are known; roots without a model are left out.
 
-    `configurations` are JSON files by class name, relative to the program's folder. Nothing is run or imported.
+    `configurations` are JSON files by class name, relative to the program's folder.
     """
     path, text = program.path, program.text
     try:
@@ -77,7 +77,7 @@ def _unknown(made: Construction, model: Model) -> Mapping[Place, str]:
 
 
 def _formula(records: Sequence[ModuleRecord]) -> str:
-    """The elements of one module in terms of the unknown; empty for several, or where a part has no formula."""
+    """The elements of one module in terms of the unknown; empty for several or where there is no formula."""
     if len(records) != 1:
         return ""
     formulas = [tensor.formula for tensor in records[0].parameters]

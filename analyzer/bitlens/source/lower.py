@@ -99,7 +99,8 @@ class Statements(Patterns):
             self.at += 1
         value = self.optional_expression(node.value)
         simple = int(isinstance(target, ast.Name) and not node.target.lpar)
-        return ast.AnnAssign(target, annotation, value, simple)  # type: ignore[arg-type]
+        made: ast.stmt = ast.AnnAssign(target, annotation, value, simple)  # type: ignore[call-overload]
+        return made
 
     def _augmented(self, node: cst.AugAssign) -> ast.stmt:
         target = self.expression(node.target, STORE)

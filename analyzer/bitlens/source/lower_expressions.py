@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, List, Tuple  # noqa: UP035 - the class has methods named list and tuple
 
 import libcst as cst
 
@@ -332,7 +332,7 @@ class Expressions(Cursor):
         self.at += 1
         return result
 
-    def _comprehension(self, node: Any) -> tuple[ast.expr, list[ast.comprehension]]:
+    def _comprehension(self, node: Any) -> Tuple[ast.expr, List[ast.comprehension]]:  # noqa: UP006
         return self.expression(node.elt), self._clauses(node.for_in)
 
     def dict_comprehension(self, node: cst.DictComp, context: ast.expr_context) -> ast.expr:
@@ -345,7 +345,7 @@ class Expressions(Cursor):
         self.at += 1
         return result
 
-    def _clauses(self, node: cst.CompFor | None) -> list[ast.comprehension]:
+    def _clauses(self, node: cst.CompFor | None) -> List[ast.comprehension]:  # noqa: UP006
         clauses = []
         while node is not None:
             self.optional(node.asynchronous)

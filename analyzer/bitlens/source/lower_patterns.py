@@ -53,7 +53,7 @@ class Patterns(Expressions):
         return result
 
     def _sequence(self, node: cst.MatchSequence) -> ast.pattern:
-        result = []
+        result: list[ast.pattern] = []
         for element in node.patterns:
             if isinstance(element, cst.MatchStar):
                 start = self.at
@@ -81,7 +81,7 @@ class Patterns(Expressions):
         self.at += 1
         return ast.MatchMapping(keys, patterns, rest)
 
-    def _class(self, node: cst.MatchClass) -> ast.pattern:
+    def _class_pattern(self, node: cst.MatchClass) -> ast.pattern:
         result = ast.MatchClass(self.expression(node.cls), [], [], [])
         self.at += 1
         for element in node.patterns:
@@ -116,7 +116,7 @@ _HANDLERS: dict[type, Callable[[Patterns, Any], ast.pattern]] = {
     cst.MatchList: Patterns._list,
     cst.MatchTuple: Patterns._sequence,
     cst.MatchMapping: Patterns._mapping,
-    cst.MatchClass: Patterns._class,
+    cst.MatchClass: Patterns._class_pattern,
     cst.MatchAs: Patterns._as,
     cst.MatchOr: Patterns._or,
 }

@@ -36,7 +36,7 @@ from bitlens.source.evaluate.values import (
 class Attributes(Operators):
     """Attribute access for every kind of value."""
 
-    def getattr(self, target: Any, name: Any, default: Any = MISSING) -> Any:  # type: ignore[override]
+    def getattr(self, target: Any, name: Any, default: Any = MISSING) -> Any:
         """`target.name`; with a default, as `getattr` with three arguments."""
         if not isinstance(name, str):
             name = self.host_value(name)

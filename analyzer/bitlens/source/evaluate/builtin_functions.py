@@ -267,8 +267,11 @@ def _filter(machine: Machine, args: list[Any], kwargs: dict[str, Any]) -> Any:
     if isinstance(args[1], Unknown):
         return UNKNOWN
     test = args[0]
-    keep = (lambda item: item) if test is None else (lambda item: machine.call(test, [item], {}))
-    return Iter(item for item in machine.iterate(args[1]) if machine.truth(keep(item)) is not False)
+
+    def kept(item: Any) -> bool:
+        return machine.truth(item if test is None else machine.call(test, [item], {})) is not False
+
+    return Iter(item for item in machine.iterate(args[1]) if kept(item))
 
 
 def _reversed(machine: Machine, args: list[Any], kwargs: dict[str, Any]) -> Any:
@@ -315,7 +318,7 @@ def _abs(machine: Machine, args: list[Any], kwargs: dict[str, Any]) -> Any:
 
 def _round(machine: Machine, args: list[Any], kwargs: dict[str, Any]) -> Any:
     values = [value.values if isinstance(value, Tensor) else value for value in args]
-    return UNKNOWN if not all(isinstance(v, int | float | None) for v in values) else round(*values)  # type: ignore[misc]
+    return UNKNOWN if not all(isinstance(v, int | float | None) for v in values) else round(*values)
 
 
 def _divmod(machine: Machine, args: list[Any], kwargs: dict[str, Any]) -> Any:

@@ -35,7 +35,7 @@ class Classes:
 
     def __init__(self, machine: Machine) -> None:
         self.machine = machine
-        machine.enum_members = self.enum_members  # type: ignore[method-assign]
+        machine.enum_members = self.enum_members
 
     def create(self, name: str, bases: list[Any], keywords: dict[str, Any], frame: Frame, line: int) -> Any:
         """The class that a `class` statement makes, once its body has run."""
@@ -177,12 +177,12 @@ class Classes:
         """A module, created where the innermost frame of the program stands."""
         machine = self.machine
         machine.count_module()
-        site = None
+        site: tuple[str, int] | None = None
         for frame in reversed(machine.frames):
             module, function = frame.module, frame.function
             skipped = function is not None and (module.name, function.qualname) in PLUMBING_FUNCTIONS
             if module.file is not None and not module.plumbing and not skipped:
-                site = (frame.module.file, frame.line)
+                site = (module.file, frame.line)
                 break
         return ModuleInstance(cls, site, machine.uncertain == 0, machine.inside_torch > 0)
 

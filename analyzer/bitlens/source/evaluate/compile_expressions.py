@@ -243,7 +243,7 @@ class Expressions:
                 if function is not None and function.owner is not None and function.code.args:
                     target = frame.vars.get(function.code.args[0])
                     start = target.cls if isinstance(target, Instance) else target
-                    return Super(function.owner, target, start)
+                    return Super(function.owner, target, start)  # type: ignore[arg-type] # a class or its instance
                 frame = frame.up
             return UNKNOWN
 

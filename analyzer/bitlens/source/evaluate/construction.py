@@ -155,7 +155,9 @@ def _size(part: Any) -> int | str | None:
 def to_model(construction: Construction) -> Model:
     """A construction as a Model measured from shapes. Tensors of unknown size are left out and said in its
     problems."""
-    layers, dtypes, missing = [], defaultdict(int), []
+    layers: list[Layer] = []
+    dtypes: dict[str, int] = defaultdict(int)
+    missing: list[str] = []
     for record in construction.modules:
         tensors = [*_measured(record, "parameter", missing), *_measured(record, "buffer", missing)]
         if not tensors:

@@ -73,7 +73,7 @@ class World:
         imports.found = {
             key: place for key, place in imports.found.items() if place and imports.in_library(str(place[0]))
         }
-        found = imports.module(name)
+        found: Namespace | None = imports.module(name)
         if found is None or found.file != str(file):
             found = Namespace(name, str(file))
             imports.modules[name] = found

@@ -283,7 +283,7 @@ def _join(machine: Attributes, target: str, args: list[Any], kwargs: dict[str, A
     return target.join(parts)
 
 
-def _format(machine: Attributes, target: str, args: list[Any], kwargs: dict[str, Any]) -> Any:
+def _format(machine: Any, target: str, args: list[Any], kwargs: dict[str, Any]) -> Any:
     shown = [machine.to_text(arg) if isinstance(arg, Instance | ClassValue) else arg for arg in args]
     named = {k: machine.to_text(v) if isinstance(v, Instance | ClassValue) else v for k, v in kwargs.items()}
     if "." in target or "[" in target:
@@ -298,7 +298,7 @@ def _extend(machine: Attributes, target: list[Any], args: list[Any], kwargs: dic
     target.extend(added)
 
 
-def _sort(machine: Attributes, target: list[Any], args: list[Any], kwargs: dict[str, Any]) -> None:
+def _sort(machine: Any, target: list[Any], args: list[Any], kwargs: dict[str, Any]) -> None:
     target[:] = machine.sorted(target, kwargs)
 
 

@@ -95,7 +95,7 @@ class Imports:
         """Files of which a statement was lowered since the last `save`."""
         self.found: dict[str, tuple[Path, bool] | None] = {}
         self.plumbing: set[str] = set()
-        self.stdlib = getattr(sys, "stdlib_module_names", frozenset())
+        self.stdlib: frozenset[str] = getattr(sys, "stdlib_module_names", frozenset())
         self.fill: dict[str, Any] = {}
         """What is set in a module before its text is evaluated, by module name."""
 

@@ -20,6 +20,7 @@ from bitlens.source.evaluate.values import (
     ClassValue,
     Code,
     Control,
+    DType,
     Function,
     HostMethod,
     Instance,
@@ -52,6 +53,11 @@ class _EnoughYielded(Exception):
 
 class Machine(Attributes):
     """Runs closures that the compiler made, on abstract values."""
+
+    dtypes: dict[str, DType]
+    default_dtype: DType
+    torch_classes: dict[str, ClassValue]
+    """What `install_torch` gives."""
 
     def __init__(self, limits: Limits) -> None:
         super().__init__(limits)
@@ -97,7 +103,7 @@ class Machine(Attributes):
 
     # Calls
 
-    def call(self, target: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:  # type: ignore[override]
+    def call(self, target: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:
         """Call anything."""
         handler = _CALLS.get(type(target))
         if handler is not None:
@@ -106,7 +112,7 @@ class Machine(Attributes):
             return self.call_type(target, args, kwargs)
         return UNKNOWN
 
-    def call_method(self, target: Any, name: str, args: list[Any], kwargs: dict[str, Any]) -> Any:  # type: ignore[override]
+    def call_method(self, target: Any, name: str, args: list[Any], kwargs: dict[str, Any]) -> Any:
         """`target.name(*args, **kwargs)`, without making the bound method where that is easy."""
         if isinstance(target, Instance):
             found = target.cls.lookup(name)
@@ -433,7 +439,7 @@ class Machine(Attributes):
             found = self.exceptions[kind.__name__] = ClassValue(kind.__name__, bases, {})
         return found
 
-    def error(self, name: str, message: str) -> PyRaise:  # type: ignore[override]
+    def error(self, name: str, message: str) -> PyRaise:
         """A built-in exception, ready to be raised."""
         instance = Instance(self.exceptions[name])
         instance.attrs["args"] = (message,)
@@ -462,7 +468,7 @@ class Machine(Attributes):
         cls = getattr(error.value, "cls", None)
         return any(isinstance(kind, Unknown) or (cls is not None and cls.derives(kind)) for kind in options)
 
-    def is_error(self, error: Exception, name: str) -> bool:  # type: ignore[override]
+    def is_error(self, error: Exception, name: str) -> bool:
         """Whether an exception is the built-in one of that name."""
         if isinstance(error, Control):
             return False

@@ -180,7 +180,7 @@ class Operators(Budget):
             ast.NotIn: lambda a, b: self.negate(self.contains(b, a)),
         }
         if kind in special:
-            return special[kind]  # type: ignore[index, no-any-return]
+            return special[kind]
         host, name, mirrored = _COMPARE[kind]
 
         def compare(left: Any, right: Any) -> Any:
@@ -286,7 +286,7 @@ class Operators(Budget):
     def truth(self, value: Any) -> bool | None:
         """Whether a value counts as true; None where that is not known."""
         if value is True or value is False:
-            return value  # type: ignore[no-any-return]
+            return value
         if isinstance(value, Unknown):
             return None
         if isinstance(value, Tensor):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from bitlens.source.evaluate.values import UNKNOWN, ClassValue, Instance, Native, Unknown
@@ -54,23 +55,22 @@ def regular_expressions(machine: Machine) -> dict[str, Any]:
     names = ("match", "search", "fullmatch", "split", "findall", "sub", "finditer")
     pattern_class = ClassValue("Pattern", [], {})
     for name in names:
-        pattern_class.ns[name] = Native(
-            name, lambda args, kwargs, name=name: run(name, args[0], args[1:], kwargs), method=True
-        )
+        pattern_class.ns[name] = Native(name, _runner(run, name), method=True)
 
     def compile_(args: list[Any], kwargs: dict[str, Any]) -> Any:
         made = Instance(pattern_class)
         made.attrs["\0pattern"] = compiled(args[0])
         return made
 
-    table: dict[str, Any] = {
-        name: Native(name, lambda args, kwargs, name=name: run(name, args[0], args[1:], kwargs))
-        for name in names
-    }
+    table: dict[str, Any] = {name: Native(name, _runner(run, name)) for name in names}
     table["escape"] = Native(
         "escape", lambda args, kwargs: re.escape(args[0]) if isinstance(args[0], str) else UNKNOWN
     )
     return {**table, "compile": Native("compile", compile_), "Pattern": pattern_class, "Match": match_class}
+
+
+def _runner(run: Callable[..., Any], name: str) -> Callable[..., Any]:
+    return lambda args, kwargs: run(name, args[0], args[1:], kwargs)
 
 
 def _on_match(name: str) -> Any:

@@ -477,6 +477,10 @@ def _sys(machine: Machine) -> dict[str, Any]:
     }
 
 
+def _binary(machine: Machine, kind: type[ast.operator]) -> Callable[..., Any]:
+    return lambda args, kwargs: machine.binary(kind)(args[0], args[1])
+
+
 def _operator(machine: Machine) -> dict[str, Any]:
     def itemgetter(args: list[Any], kwargs: dict[str, Any]) -> Any:
         return Native(
@@ -494,10 +498,7 @@ def _operator(machine: Machine) -> dict[str, Any]:
         "truediv": ast.Div,
         "or_": ast.BitOr,
     }
-    table: dict[str, Any] = {
-        name: Native(name, lambda args, kwargs, kind=kind: machine.binary(kind)(args[0], args[1]))
-        for name, kind in binary.items()
-    }
+    table: dict[str, Any] = {name: Native(name, _binary(machine, kind)) for name, kind in binary.items()}
     return {
         **table,
         "itemgetter": Native("itemgetter", itemgetter),

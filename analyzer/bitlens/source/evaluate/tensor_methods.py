@@ -341,7 +341,9 @@ _METHODS: dict[str, Callable[[Any, Tensor, list[Any], dict[str, Any]], Any]] = {
         ],
         _reduced,
     ),
-    **{name: _extreme(function) for name, function in {"max": max, "min": min, "prod": math.prod}.items()},
+    "max": _extreme(max),
+    "min": _extreme(min),
+    "prod": _extreme(math.prod),
     "cumsum": _cumsum,
     "flip": lambda machine, target, args, kwargs: Tensor(
         target.shape, target.dtype, target.values[::-1] if isinstance(target.values, list) else None

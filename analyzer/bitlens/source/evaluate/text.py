@@ -57,7 +57,8 @@ def _collection_text(machine: Any, value: Any) -> Any:
     texts = [to_text(machine, item, True) for item in items]
     if any(isinstance(text, Unknown) for text in texts):
         return Unknown("text")
-    opening, closing = {list: "[]", tuple: "()"}.get(type(value), "{}")
+    brackets: dict[type, tuple[str, str]] = {list: ("[", "]"), tuple: ("(", ")")}
+    opening, closing = brackets.get(type(value), ("{", "}"))
     machine.allocate(sum(map(len, texts)))
     return (
         opening + ", ".join(texts) + ("," if isinstance(value, tuple) and len(items) == 1 else "") + closing

@@ -138,7 +138,7 @@ def _stack(machine: Machine, target: ModuleInstance, args: list[Any], kwargs: di
 
 
 def _clones(machine: Machine, layer: Any, count: Any) -> Any:
-    copies = []
+    copies: list[Any] = []
     if isinstance(layer, ModuleInstance):
         for _ in range(count if isinstance(count, int) else 1):
             machine.tick()

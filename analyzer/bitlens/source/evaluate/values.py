@@ -84,7 +84,7 @@ class ClassValue:
         self.cache: dict[str, Any] = {}
         self.mro: list[Any] = linearize(self, bases)
         self.host: type | None = next((base for base in self.mro if isinstance(base, type)), None)
-        self.is_module = any(isinstance(base, ClassValue) and base.is_module for base in self.mro[1:])
+        self.is_module: bool = any(isinstance(base, ClassValue) and base.is_module for base in self.mro[1:])
         self.traits: set[str] = set()
         for base in self.mro[1:]:
             if isinstance(base, ClassValue):
