@@ -1,6 +1,6 @@
 """Draw real output of `bitlens analyze` as an SVG picture: `make picture`.
 
-    python docs/picture.py docs/analyze.svg [TARGET]
+python docs/picture.py docs/analyze.svg [TARGET]
 """
 
 from __future__ import annotations
