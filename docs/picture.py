@@ -1,4 +1,4 @@
-"""Draw real output of `bitlens analyze` as an SVG picture: `make picture`, or `docs/picture.py docs/analyze.svg [TARGET]`."""
+"""Draw real output of `bitlens analyze` as an SVG: `make picture`, or FILE.svg [TARGET]."""
 
 from __future__ import annotations
 
