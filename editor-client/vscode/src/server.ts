@@ -1,5 +1,5 @@
 import * as vscode from "vscode";
-import { CloseAction, type ConfigurationParams, ErrorAction, LanguageClient, type LanguageClientOptions, type Middleware, RevealOutputChannelOn, type ServerOptions, State } from "vscode-languageclient/node";
+import type { CloseAction, ConfigurationParams, LanguageClient, LanguageClientOptions, Middleware, ServerOptions, State } from "vscode-languageclient/node";
 import { Crashes } from "./crashes";
 import { type Found, isTrouble } from "./finding";
 import { type Launch, Launcher } from "./launch";
@@ -20,11 +20,17 @@ export interface ServerStatus {
 
 export type Phase = "stopped" | "starting" | "running" | "failed";
 
-/** The client leaves it to us to tell the user something. */
-class QuietClient extends LanguageClient {
-  public override error(message: string, data?: unknown): void {
-    super.error(message, data, false);
+/** The client library. It is most of our code, so it is loaded after the activation, when a server starts. */
+type Library = typeof import("vscode-languageclient/node");
+
+/** A client that leaves it to us to tell the user something. */
+function quietClient(library: Library, server: ServerOptions, options: LanguageClientOptions): LanguageClient {
+  class QuietClient extends library.LanguageClient {
+    public override error(message: string, data?: unknown): void {
+      super.error(message, data, false);
+    }
   }
+  return new QuietClient("bitlens", "bitlens", server, options);
 }
 
 /** Takes over a command that the server's lenses name. Answers whether it did. */
@@ -80,9 +86,10 @@ export class Server implements vscode.Disposable {
   }
 
   private async connect(found: Found): Promise<void> {
-    const client = new QuietClient("bitlens", "bitlens", this.serverOptions(found), this.clientOptions());
+    const library = await import("vscode-languageclient/node");
+    const client = quietClient(library, this.serverOptions(found), this.clientOptions(library));
     this.client = client;
-    client.onDidChangeState(({ newState }) => { this.follow(client, newState); });
+    client.onDidChangeState(({ newState }) => { this.follow(library, client, newState); });
     client.onNotification("bitlens/status", (status: ServerStatus) => {
       this.status = status;
       this.changed.fire();
@@ -105,9 +112,9 @@ export class Server implements vscode.Disposable {
     }
   }
 
-  private follow(client: LanguageClient, state: State): void {
+  private follow({ State: states }: Library, client: LanguageClient, state: State): void {
     if (client === this.client) {
-      this.enter(state === State.Running ? "running" : state === State.Starting ? "starting" : this.phase === "failed" ? "failed" : "stopped");
+      this.enter(state === states.Running ? "running" : state === states.Starting ? "starting" : this.phase === "failed" ? "failed" : "stopped");
     }
   }
 
@@ -137,7 +144,7 @@ export class Server implements vscode.Disposable {
     return { command: found.command, args: [...found.args, ...readSettings().args], options: { cwd: this.launcher.cwd, env } };
   }
 
-  private clientOptions(): LanguageClientOptions {
+  private clientOptions(library: Library): LanguageClientOptions {
     return {
       documentSelector: [
         { scheme: "file", language: "python" },
@@ -145,7 +152,7 @@ export class Server implements vscode.Disposable {
         { scheme: "vscode-notebook-cell", language: "python" },
       ],
       outputChannel: this.log,
-      revealOutputChannelOn: RevealOutputChannelOn.Never,
+      revealOutputChannelOn: library.RevealOutputChannelOn.Never,
       initializationOptions: () => ({
         trusted: vscode.workspace.isTrusted,
         statusNotifications: true,
@@ -156,8 +163,8 @@ export class Server implements vscode.Disposable {
       markdown: { supportHtml: true },
       initializationFailedHandler: () => false,
       errorHandler: {
-        error: (_error, _message, count) => ({ action: (count ?? 0) > 3 ? ErrorAction.Shutdown : ErrorAction.Continue, handled: true }),
-        closed: () => this.closed(),
+        error: (_error, _message, count) => ({ action: (count ?? 0) > 3 ? library.ErrorAction.Shutdown : library.ErrorAction.Continue, handled: true }),
+        closed: () => this.closed(library),
       },
       middleware: this.middleware(),
     };
@@ -179,15 +186,15 @@ export class Server implements vscode.Disposable {
     return interpreter === undefined ? settings : { ...settings, interpreter };
   }
 
-  private closed(): { action: CloseAction; handled: true } {
+  private closed(library: Library): { action: CloseAction; handled: true } {
     if (this.crashes.again()) {
       this.log.warn(`the server stopped by itself and is started again (${this.crashes.count})`);
-      return { action: CloseAction.Restart, handled: true };
+      return { action: library.CloseAction.Restart, handled: true };
     }
     this.phase = "failed";
     const message = vscode.l10n.t("The bitlens server keeps stopping by itself ({0} times in three minutes).", this.crashes.count);
     void this.notices.show({ code: "crash-loop", severity: "error", message, button: vscode.l10n.t("Restart Server"), mend: async () => this.restart() });
-    return { action: CloseAction.DoNotRestart, handled: true };
+    return { action: library.CloseAction.DoNotRestart, handled: true };
   }
 
   /** The server asks for its settings again. */
@@ -202,7 +209,7 @@ export class Server implements vscode.Disposable {
 
   /** The client, where it runs. */
   public get running(): LanguageClient | undefined {
-    return this.client?.state === State.Running ? this.client : undefined;
+    return this.client?.isRunning() === true ? this.client : undefined;
   }
 
   /** Ask the server to carry out one of its commands. */
