@@ -198,3 +198,18 @@ def test_the_store_is_bounded(tmp_path: Path) -> None:
         source.save()
     store.prune(bound=0)
     assert list(store.directory.glob("*/*.lowered")) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "words"),
+    [
+        ("def f(:\n    pass\n", 1, "invalid syntax"),
+        ("a = 1\nx = (1,\n", 2, "never closed"),
+        ("class A\n    pass\n", 1, "expected ':'"),
+        ("a = 1\nfoo bar\n", 2, "invalid syntax"),
+    ],
+)
+def test_a_broken_statement_says_what_python_says(text: str, line: int, words: str) -> None:
+    (problem,) = parse(text).problems[:1]
+    assert problem.line == line
+    assert words in problem.message

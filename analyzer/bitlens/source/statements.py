@@ -12,6 +12,7 @@ import hashlib
 import io
 import threading
 import tokenize
+import warnings
 from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -177,12 +178,25 @@ def _lower(text: str) -> Lowered:
     try:
         return Lowered(tuple(lower(cst.parse_module(text), text).body))
     except cst.ParserSyntaxError as error:
-        return Lowered(failure=Failure(error.raw_line, error.raw_column + 1, "syntax error"))
+        return Lowered(failure=_explained(text, error))
     except TokenError as error:
         line, column = _place(text, error.args[1])
         return Lowered(failure=Failure(line, column, f"syntax error: {error.args[0]}"))
     except (ValueError, RecursionError, OverflowError, AttributeError, UnicodeError) as error:
         return Lowered(failure=Failure(1, 1, f"this statement cannot be read ({error})"))
+
+
+def _explained(text: str, error: cst.ParserSyntaxError) -> Failure:
+    """libcst only says that a statement is wrong; Python's own parser mostly says what is."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            ast.parse(text)
+    except SyntaxError as said:
+        return Failure(said.lineno or error.raw_line, said.offset or 1, f"syntax error: {said.msg}")
+    except (ValueError, RecursionError, MemoryError):
+        pass
+    return Failure(error.raw_line, error.raw_column + 1, "syntax error")
 
 
 def _place(text: str, offset: int) -> tuple[int, int]:
