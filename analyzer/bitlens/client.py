@@ -72,6 +72,9 @@ class Worker:
         """Start the process if need be; what went wrong, if anything did."""
         if self.state is State.IDLE:
             return None
+        self._lines = queue.Queue(maxsize=4096)
+        self._errors = ""
+        self._killed_by_us = False
         try:
             self._process = subprocess.Popen(
                 [self._python, str(WORKER)],
@@ -82,9 +85,6 @@ class Worker:
             )
         except OSError as error:
             return f"{self._python} cannot be run ({error.strerror}); choose an interpreter with --python"
-        self._lines = queue.Queue(maxsize=4096)
-        self._errors = ""
-        self._killed_by_us = False
         pipes = ((self._read_events, self._process.stdout), (self._read_errors, self._process.stderr))
         self._readers = [threading.Thread(target=read, args=(pipe,), daemon=True) for read, pipe in pipes]
         for thread in self._readers:
@@ -105,7 +105,7 @@ class Worker:
 
     def _events(self, job: Job) -> Iterator[Event]:
         assert self._process is not None and self._process.stdin is not None
-        with contextlib.suppress(BrokenPipeError):
+        with contextlib.suppress(OSError, ValueError):  # it has died already, or `kill` has closed the pipe
             self._process.stdin.write(encode_job(job))
             self._process.stdin.flush()
         deadline: float | None = time.monotonic() + START_LIMIT
@@ -172,6 +172,8 @@ class Worker:
         for thread in self._readers:
             if thread.is_alive():
                 thread.join(1)
+        if any(thread.is_alive() for thread in self._readers):
+            return  # a process that left the group holds a pipe; closing what is being read would block
         for stream in (process.stdin, process.stdout, process.stderr):
             with contextlib.suppress(OSError):
                 stream.close()  # type: ignore[union-attr] # all three are pipes

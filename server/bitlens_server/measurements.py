@@ -98,10 +98,12 @@ class Measurements:
             loop.call_soon_threadsafe(self._take, run, measured, progress)
 
         before = self._server.known.measured_of(run.program)
-        problems = await loop.run_in_executor(self._thread, build, run, self._server.cache, publish)
+        try:
+            problems = await loop.run_in_executor(self._thread, build, run, self._server.cache, publish)
+        finally:
+            self._restore(run, before)
+            progress.end("cancelled" if run.cancelled.is_set() else "done")
         self._server.known.complain(run.program, problems)
-        self._restore(run, before)
-        progress.end("cancelled" if run.cancelled.is_set() else "done")
         for problem in problems:
             if not run.cancelled.is_set() and problem.severity == "error":
                 self._server.tell(f"{run.snapshot.path.name}: {problem.message}")
