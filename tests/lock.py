@@ -68,9 +68,9 @@ def constraint(name: str, found: Distribution) -> str:
 
 def main() -> None:
     """Write one sorted line for each distribution."""
-    models = listed("requirements-models.txt")
-    wanted = [*declared(), *listed("requirements.txt"), *models]
-    found = closure(wanted, {canonicalize_name(model.name) for model in models})
+    alone = [*listed("requirements-models.txt"), *listed("requirements-libraries.txt")]
+    wanted = [*declared(), *listed("requirements.txt"), *alone]
+    found = closure(wanted, {canonicalize_name(asked.name) for asked in alone})
     print("# Every version that the tests run with. Written by `make lock`.")
     print("\n".join(sorted(constraint(name, which) for name, which in found.items())))
 
