@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import zipfile
 from pathlib import Path
 
 import bitlens
 import pytest
+from editor.vscode.conftest import TOOLS
+
+LOADED = """
+const Module = require("node:module"), load = Module._load, seen = [];
+const stub = new Proxy(class {}, { get: (target, key) => key === "prototype" ? target.prototype : stub });
+Module._load = (name, ...rest) => { seen.push(name); return name === "vscode" ? stub : load(name, ...rest); };
+require(process.argv[1]);
+console.log(JSON.stringify(seen.slice(1)));
+"""
 
 
 @pytest.fixture(params=["universal", "extension"])
@@ -46,3 +56,16 @@ def test_the_platform_package_serves_every_python_that_it_names(extension: Path)
     assert pythons
     wanted = {f"cpython-{version.replace('.', '')}" for version in pythons}
     assert {name.rpartition("native.")[2].rsplit("-", 3)[0] for name in compiled} == wanted
+
+
+def test_activation_loads_nothing_but_our_own_code(universal: Path, tmp_path: Path) -> None:
+    """The client library, nine tenths of all code, is read when a server starts."""
+    with zipfile.ZipFile(universal) as package:
+        package.extractall(tmp_path)
+    node = TOOLS / "node_modules" / ".bin" / "node"
+    command = [node, "-e", LOADED, tmp_path / "extension" / "dist" / "extension.js"]
+    ended = subprocess.run(command, capture_output=True, text=True, check=True)
+    loaded = json.loads(ended.stdout)
+    assert "vscode" in loaded
+    assert not [name for name in loaded if name != "vscode" and not name.startswith("node:")]
+    assert (tmp_path / "extension" / "dist" / "client.js").exists()
