@@ -36,10 +36,16 @@ class QuantoBackend:
 
     def snippet(self, scheme: Scheme, model: str = "model") -> str:
         """The library's own two calls."""
-        qtype = scheme.id.split(".", 1)[1]
+        format_name = scheme.id.split(".", 1)[1]
+        qtype = format_name.removesuffix("_hqq")
+        searched = qtype != format_name
+        names = ", ".join(
+            sorted(("freeze", qtype, "quantize", *(["HqqOptimizer"] * searched)), key=str.lower)
+        )
+        option = ", optimizer=HqqOptimizer()" if searched else ""
         return (
-            f"from optimum.quanto import freeze, {qtype}, quantize\n\n"
-            f"quantize({model}, weights={qtype})\nfreeze({model})\n"
+            f"from optimum.quanto import {names}\n\n"
+            f"quantize({model}, weights={qtype}{option})\nfreeze({model})\n"
         )
 
 
