@@ -16,6 +16,7 @@ from bitlens_server.handlers import (
     commands,
     diagnostics,
     documents,
+    fitting,
     hints,
     hover,
     lens,
@@ -64,6 +65,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "bitlens.modelTree": commands.open_model_tree,
     "bitlens.chooseRoot": commands.choose_root,
     "bitlens.toggleHints": commands.toggle_hints,
+    fitting.COMMAND: fitting.quantize_to_fit_command,
     "bitlens.debugInformation": commands.debug_information,
 }
 

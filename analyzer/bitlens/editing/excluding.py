@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from glob import escape
 
 from bitlens.analysis import Placed
 from bitlens.editing.acts import Act, acts, quanto
@@ -133,9 +134,10 @@ def patterns(paths: Sequence[str], everything: Iterable[str]) -> list[str]:
     everything, wanted = list(everything), set(paths)
     found: dict[str, None] = {}
     for path in paths:
-        general = re.sub(r"(?<![^.])\d+(?![^.])", "*", path)
+        exact = escape(path)
+        general = re.sub(r"(?<![^.])\d+(?![^.])", "*", exact)
         same = {other for other in everything if fnmatchcase(other, general)}
-        found[general if general != path and len(same) > 1 and same <= wanted else path] = None
+        found[general if general != exact and len(same) > 1 and same <= wanted else exact] = None
     return list(found)
 
 

@@ -13,6 +13,7 @@ from lsprotocol import types
 
 from bitlens_server import convert
 from bitlens_server.analyses import Current
+from bitlens_server.handlers import fitting
 from bitlens_server.server import Server
 
 FIX_ALL = "source.fixAll.bitlens"
@@ -76,9 +77,10 @@ def _offered(
     everything = actions.fix_all(current.analysis) if _is_asked_for(FIX_ALL, context.only) else None
     if everything is not None:
         found.append(types.CodeAction(everything.title, FIX_ALL, data={"uri": uri, "fixAll": True}))
-    found = [action for action in found if _is_asked_for(action.kind, context.only)]
+    fit = fitting.offered(current, span) if server.client.apply_edit else None
+    found = [action for action in (*found, fit) if action and _is_asked_for(action.kind, context.only)]
     if not server.client.resolves_actions:
-        for action in found:
+        for action in (one for one in found if one.command is None):
             action.edit = _edit(server, current, dict(action.data or {}))
     return found
 
