@@ -1,6 +1,7 @@
 import * as vscode from "vscode";
 import { activeDocument } from "./documents";
 import { explain } from "./explain";
+import { quantizeToFit } from "./fitting";
 import type { Logger } from "./logger";
 import { measure, modelAtCaret } from "./measuring";
 import type { Order } from "./model";
@@ -31,7 +32,7 @@ export function registerCommands(parts: Parts): vscode.Disposable[] {
     toggleInlayHints: async () => server.execute("bitlens.toggleHints"),
     openModelTree: async () => tree.show(await modelAtCaret(server)),
     openReport: async () => openReport(parts),
-    quantizeToFit: async () => server.execute("bitlens.quantizeToFit", activeDocument()?.uri.toString(), await modelAtCaret(server)),
+    quantizeToFit: async () => quantizeToFit(server, parts.notices),
     restartServer: async () => server.restart(),
     showLogs: () => { log.show(); },
     printDebugInformation: async () => printDebugInformation(parts),

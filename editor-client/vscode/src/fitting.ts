@@ -1,0 +1,77 @@
+import * as vscode from "vscode";
+import { activeDocument } from "./documents";
+import { size } from "./format";
+import { measure, modelAtCaret } from "./measuring";
+import type { Notices } from "./notices";
+import type { Server } from "./server";
+
+const COMMAND = "bitlens.quantizeToFit";
+const PAUSE = 200;
+
+/** What the server says of a budget. */
+interface Outlook {
+  readonly ok: boolean;
+  readonly message: string;
+  readonly budget: number | null;
+}
+
+/** Asks for a budget, says while it is typed what would come of it, and lets the server propose the edit. */
+export async function quantizeToFit(server: Server, notices: Notices): Promise<void> {
+  const uri = activeDocument()?.uri.toString();
+  if (uri === undefined) {
+    await vscode.window.showInformationMessage(vscode.l10n.t("Open a Python file or a notebook whose model shall fit."));
+    return;
+  }
+  const model = await modelAtCaret(server);
+  if (!(await server.models(uri)).some((one) => one.origin === "measured" && (model === undefined || one.name === model))) {
+    await offerMeasuring(server, notices, uri, model);
+    return;
+  }
+  const look = async (budget: string | null): Promise<Outlook> => (await server.execute(COMMAND, uri, model, budget, true)) as Outlook;
+  const budget = await askBudget(await look(null), look);
+  if (budget !== undefined) {
+    await server.execute(COMMAND, uri, model, budget);
+  }
+}
+
+async function offerMeasuring(server: Server, notices: Notices, uri: string, model: string | undefined): Promise<void> {
+  const button = vscode.l10n.t("Measure This Model");
+  const message = vscode.l10n.t("What int8 and int4 do to this model's layers is not known yet.");
+  if ((await vscode.window.showInformationMessage(message, button)) !== undefined) {
+    await measure(server, notices, uri, model);
+  }
+}
+
+/** The budget as the user wrote it; undefined where the box was left. */
+async function askBudget(first: Outlook, look: (budget: string) => Promise<Outlook>): Promise<string | undefined> {
+  const box = vscode.window.createInputBox();
+  const value = first.budget === null ? "" : size(first.budget).replace(/\.?0+ /, " ");
+  Object.assign(box, { title: vscode.l10n.t("Quantize to fit"), placeholder: "8GB", prompt: vscode.l10n.t("Memory that parameters and buffers may take"), value });
+  let timer: NodeJS.Timeout | undefined;
+  const say = async (): Promise<boolean> => {
+    const asked = box.value;
+    const found = asked.trim() === "" ? first : await look(asked);
+    if (asked === box.value) {
+      const severity = found.ok ? vscode.InputBoxValidationSeverity.Info : vscode.InputBoxValidationSeverity.Warning;
+      box.validationMessage = { message: found.message, severity };
+    }
+    return found.ok && asked.trim() !== "";
+  };
+  box.onDidChangeValue(() => {
+    clearTimeout(timer);
+    timer = setTimeout(() => void say(), PAUSE);
+  });
+  const accepted = await new Promise<string | undefined>((resolve) => {
+    box.onDidAccept(async () => {
+      if (await say()) {
+        resolve(box.value);
+      }
+    });
+    box.onDidHide(() => { resolve(undefined); });
+    box.show();
+    void say();
+  });
+  clearTimeout(timer);
+  box.dispose();
+  return accepted;
+}
