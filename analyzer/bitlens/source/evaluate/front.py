@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import json
 import os
 import sys
 import sysconfig
@@ -13,13 +12,14 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from bitlens.problems import BitlensError, Problem
+from bitlens.source.data_files import read_data
 from bitlens.source.evaluate.compile_statements import Statements
 from bitlens.source.evaluate.construction import Construction, records
 from bitlens.source.evaluate.limits import Limits, describe
 from bitlens.source.evaluate.machine import Machine
 from bitlens.source.evaluate.namespace import Namespace
 from bitlens.source.evaluate.plumbing import install_plumbing
-from bitlens.source.evaluate.roots import build, find_roots
+from bitlens.source.evaluate.roots import build, find_roots, written_call
 from bitlens.source.evaluate.scope import Frame
 from bitlens.source.evaluate.stdlib import install_stdlib
 from bitlens.source.evaluate.torch_core import install_torch
@@ -28,12 +28,15 @@ from bitlens.source.evaluate.values import (
     ClassValue,
     LimitReached,
     ModuleInstance,
+    PyRaise,
     Unknown,
 )
 from bitlens.source.statements import parse
 from bitlens.source.store import LoweredStore
 
 Result = TypeVar("Result")
+Config = dict[str, Any] | str | None
+"""The content of a configuration file, or an expression in the file's names."""
 STACK = 512 * 2**20
 """Bytes of stack (reserved, not used) for the thread that evaluates: calls inside calls are deep there."""
 RECURSION = 60_000
@@ -60,9 +63,10 @@ class World:
         self.machine.reset(limits)
         self.machine.default_dtype = self.machine.dtypes["float32"]
         self.machine.inside_torch = 0
+        self.machine.repetition.reset()
         imports = self.machine.imports
         folder, name = package_of(file)
-        own = [folder, *(path for path in (folder / "src",) if path.is_dir())]
+        own = [folder, *(path for path in (folder / "src",) if path.is_dir()), *above(folder)]
         library = any(folder == path for path in self.libraries)
         imports.paths = [*([] if library else own), *self.libraries]
         for known, module in list(imports.modules.items()):
@@ -118,11 +122,31 @@ def package_of(file: Path) -> tuple[Path, str]:
     return folder, ".".join(parts)
 
 
+_PROJECT = (".git", ".hg", "pyproject.toml", "setup.py", "setup.cfg")
+_PAPERS = ("README*", "LICENSE*", "requirements*.txt", "environment*.y*ml")
+_HIGHEST = 6
+"""Folders above a file that may still be its project's."""
+
+
+def above(folder: Path) -> list[Path]:
+    """Folders above this one, up to the project's, from which its files may be imported as well.
+
+    A project's folder has a repository or a packaging file in it; where there is none, the highest one with
+    a readme, a licence or requirements.
+    """
+    higher = list(folder.parents)[:_HIGHEST]
+    for count, candidate in enumerate((folder, *higher)):
+        if any((candidate / name).exists() for name in _PROJECT):
+            return higher[:count]
+    papers = [i + 1 for i, path in enumerate(higher) if any(any(path.glob(name)) for name in _PAPERS)]
+    return higher[: max(papers, default=0)]
+
+
 def evaluate(
     file: Path,
     root: str | None = None,
     *,
-    config: Path | dict[str, Any] | None = None,
+    config: Path | dict[str, Any] | str | None = None,
     search_paths: Sequence[Path] = (),
     limits: Limits | None = None,
     store: LoweredStore | None = None,
@@ -132,8 +156,8 @@ def evaluate(
     imported.
 
     `root` is a variable, class, function or expression in the file's names; without it the file's first root.
-    `config` gives a class that takes a configuration other values than its defaults: a config.json or its
-    content.
+    `config` gives a class that takes a configuration another one than its default: a JSON or YAML file, its
+    content, or an expression in the file's names.
     `search_paths` are folders of installed packages; `text` stands for what `file` holds on disk. Raises
     BitlensError if the file cannot be read; everything else
     that goes wrong is in `problems`.
@@ -180,19 +204,45 @@ def _roots(world: World, file: Path, text: str | None) -> tuple[str, ...]:
         return ()
 
 
-def _read_config(config: Path | dict[str, Any] | None) -> dict[str, Any] | None:
-    if config is None or isinstance(config, dict):
-        return config
+def written(
+    file: Path,
+    root: str,
+    *,
+    config: Path | dict[str, Any] | str | None = None,
+    search_paths: Sequence[Path] = (),
+    store: LoweredStore | None = None,
+    text: str | None = None,
+) -> str | None:
+    """The Python expression that builds `root` as `evaluate` does; None where it is no class or function, or
+    an argument is made up.
+
+    Raises BitlensError if the file cannot be read.
+    """
+    file = Path(os.path.abspath(file))
+    world = world_for(search_paths, store)
+    values = _read_config(config)
+    with world.lock:
+        return _deep(lambda: _written(world, file, root, values, text))
+
+
+def _written(world: World, file: Path, root: str, config: Config, text: str | None) -> str | None:
+    module = world.prepare(file, Limits(), text)
+    machine = world.machine
     try:
-        values = json.loads(config.read_text("utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        problem = Problem("unreadable-config", f"the configuration cannot be read: {error}", str(config))
-        raise BitlensError(problem) from error
-    if not isinstance(values, dict):
-        raise BitlensError(
-            Problem("unreadable-config", "the configuration is not a JSON object", str(config))
-        )
-    return values
+        machine.imports.ensure(module)
+        value = machine.imports.get(module, root)
+        content = _expression(machine, module, config) if isinstance(config, str) else None
+        if isinstance(content, dict):
+            config = content
+        return None if value is MISSING else written_call(machine, module, root, value, config)
+    except (LimitReached, PyRaise, RecursionError):
+        return None
+    finally:
+        machine.unwind(0)
+
+
+def _read_config(config: Path | dict[str, Any] | str | None) -> Config:
+    return read_data(config) if isinstance(config, Path) else config
 
 
 def _deep(work: Callable[[], Result]) -> Result:
@@ -229,7 +279,7 @@ def _evaluate(
     world: World,
     file: Path,
     root: str | None,
-    config: dict[str, Any] | None,
+    config: Config,
     limits: Limits,
     text: str | None,
 ) -> Construction:
@@ -262,7 +312,7 @@ def _evaluate(
         machine.report("not-evaluated", f"evaluation ended: {describe(error)}", *place)
     finally:
         machine.unwind(0)
-        machine.tries = machine.uncertain = 0
+        machine.tries = machine.uncertain = machine.repeating = 0
     return _construction(
         machine, file, root or "", built if isinstance(built, ModuleInstance) else None, started, stopped
     )
@@ -291,7 +341,7 @@ def _value_of(
     machine: Machine,
     module: Namespace,
     root: str,
-    config: dict[str, Any] | None,
+    config: Config,
     started: list[ModuleInstance],
 ) -> Any:
     if root.isidentifier():
@@ -304,7 +354,8 @@ def _value_of(
         return value
     if isinstance(value, ClassValue) and not value.is_module:
         return None
-    return build(machine, value, config, started)
+    given = _expression(machine, module, config) if isinstance(config, str) else config
+    return build(machine, value, given, started)
 
 
 def _expression(machine: Machine, module: Namespace, text: str) -> Any:
@@ -319,4 +370,4 @@ def _expression(machine: Machine, module: Namespace, text: str) -> Any:
     return compiler.expression(value)(frame)
 
 
-__all__ = ["Construction", "World", "evaluate", "package_of", "roots", "world_for"]
+__all__ = ["Construction", "World", "evaluate", "package_of", "roots", "world_for", "written"]

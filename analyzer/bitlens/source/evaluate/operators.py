@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from bitlens.source.evaluate.limits import Budget
 from bitlens.source.evaluate.symbolic import Symbolic, combine
-from bitlens.source.evaluate.tensors import tensor_binary, tensor_item, tensor_unary
+from bitlens.source.evaluate.tensors import tensor_binary, tensor_compare, tensor_item, tensor_unary
 from bitlens.source.evaluate.values import (
     MISSING,
     UNKNOWN,
@@ -21,6 +21,7 @@ from bitlens.source.evaluate.values import (
     ModuleInstance,
     Tensor,
     Unknown,
+    Varying,
 )
 
 if TYPE_CHECKING:
@@ -131,9 +132,11 @@ class Operators(Budget):
 
         def change(left: Any, right: Any) -> Any:
             if kind is ast.Add and type(left) is list:
+                self.repetition.changed_host(left)
                 left.extend(self.iterate(right) if not isinstance(right, Unknown) else [right])
                 return left
             if kind is ast.BitOr and isinstance(left, dict | set) and not isinstance(right, Unknown):
+                self.repetition.changed_host(left)
                 left.update(right)
                 return left
             if isinstance(left, Instance):
@@ -201,10 +204,7 @@ class Operators(Budget):
         return compare
 
     def _compare_tensors(self, host: Callable[[Any, Any], Any], left: Any, right: Any) -> Any:
-        values = [value.values if isinstance(value, Tensor) else value for value in (left, right)]
-        if all(isinstance(value, int | float) for value in values):
-            return host(*values)
-        return UNKNOWN
+        return tensor_compare(host, left, right)
 
     def equal(self, left: Any, right: Any) -> Any:
         """`left == right`."""
@@ -222,7 +222,7 @@ class Operators(Budget):
                 if found is not MISSING:
                     return self.call(found, [target, other], {})
         if isinstance(left, Tensor) or isinstance(right, Tensor):
-            return UNKNOWN
+            return tensor_compare(operator.eq, left, right)
         left, right = self.host_value(left), self.host_value(right)
         return left is right or (type(left) is type(right) and left == right)
 
@@ -241,7 +241,8 @@ class Operators(Budget):
         if left is right:
             return True
         if isinstance(left, Unknown) or isinstance(right, Unknown):
-            return UNKNOWN
+            varying = type(left) is Varying and right is None
+            return False if varying or (type(right) is Varying and left is None) else UNKNOWN
         if type(left) in (int, str, float, bool) and type(left) is type(right):
             return left == right
         return False
@@ -309,6 +310,7 @@ class Operators(Budget):
         if isinstance(value, list | tuple):
             return iter(value) if isinstance(value, tuple) else self._live(value)
         if isinstance(value, Iter):
+            self.repetition.changed_object(value.number)
             return value.source
         if isinstance(value, range):
             self.allocate(len(value) if len(value) < 2**60 else 2**60)
@@ -407,6 +409,7 @@ class Operators(Budget):
         key = self.key(key)
         if key in target or not hasattr(target, "factory"):
             return target[key]
+        self.repetition.changed_host(target)
         target[key] = self.call(target.factory, [], {})
         return target[key]
 
@@ -455,9 +458,11 @@ class Operators(Budget):
     def setitem(self, target: Any, key: Any, value: Any) -> None:
         """`target[key] = value`."""
         if isinstance(target, dict):
+            self.repetition.changed_host(target)
             target[self.key(key)] = value
         elif isinstance(target, list):
             if not isinstance(key, Unknown):
+                self.repetition.changed_host(target)
                 target[self.index(key)] = value
         elif isinstance(target, Instance):
             found = target.cls.lookup("__setitem__")
@@ -475,6 +480,7 @@ class Operators(Budget):
                 return
             target = target.host
         if isinstance(target, dict | list) and not isinstance(key, Unknown):
+            self.repetition.changed_host(target)
             del target[self.key(key) if isinstance(target, dict) else self.index(key)]
 
     def key(self, value: Any) -> Any:
@@ -527,6 +533,7 @@ class Operators(Budget):
         return {}
 
     # Defined by the other parts of the machine.
+    repetition: Any
     call: Callable[[Any, list[Any], dict[str, Any]], Any]
     call_method: Callable[[Any, str, list[Any], dict[str, Any]], Any]
     getattr: Callable[..., Any]

@@ -67,6 +67,25 @@ def numel(shape: tuple[Any, ...] | None) -> Any:
     return total
 
 
+class Quantized(Tensor):
+    """A tensor that a library stores in a format of its own; `dtype` carries the format's name."""
+
+    __slots__ = ("stored",)
+
+    def __init__(self, shape: tuple[Any, ...], name: str, stored: int, is_parameter: bool = True) -> None:
+        super().__init__(shape, DType(name, 0, "quantized"), is_parameter=is_parameter)
+        self.stored = stored
+
+
+def stored_bytes(value: Tensor) -> int | None:
+    """Bytes that a tensor takes; None where its size or dtype is not known."""
+    if isinstance(value, Quantized):
+        return value.stored
+    count = numel(value.shape)
+    known = isinstance(count, int) and isinstance(value.dtype, DType)
+    return count * value.dtype.itemsize if known else None
+
+
 def _times(a: Any, b: Any) -> Any:
     from bitlens.source.evaluate.symbolic import combine
 
@@ -94,6 +113,19 @@ def tensor_binary(name: str, left: Any, right: Any) -> Any:
         return Tensor(shape, a.dtype or b.dtype)
     values = _elementwise(_OPERATORS.get(name), a, b)
     return Tensor(shape, _result_dtype(name, a, b), values)
+
+
+def tensor_compare(operation: Callable[[Any, Any], Any], left: Any, right: Any) -> Any:
+    """`left op right` for a comparison with a tensor: one truth value where both are numbers, else a tensor of
+    them."""
+    if not isinstance(left, Tensor | int | float) or not isinstance(right, Tensor | int | float):
+        return UNKNOWN
+    a = left if isinstance(left, Tensor) else Tensor((), None, left)
+    b = right if isinstance(right, Tensor) else Tensor((), None, right)
+    values = _elementwise(operation, a, b)
+    if isinstance(values, bool):
+        return values
+    return UNKNOWN if values is None else Tensor(broadcast(a.shape, b.shape), DTYPES["bool"], values)
 
 
 def _elementwise(operation: Callable[[Any, Any], Any] | None, a: Tensor, b: Tensor) -> Any:

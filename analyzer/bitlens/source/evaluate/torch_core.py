@@ -66,6 +66,7 @@ def install_torch(machine: Machine) -> None:
         machine, "torch.nn.utils.parametrizations", parametrizations(machine)
     )
     utils.vars["parametrize"] = _namespace(machine, "torch.nn.utils.parametrize", parametrize(machine))
+    top.vars["jit"] = _namespace(machine, "torch.jit", _jit(classes["Module"]))
     top.vars["Tensor"] = _tensor_class("Tensor")
     top.vars["Tensor"].ns["__new__"] = Native(
         "Tensor", lambda args, kwargs: _legacy(machine, args[1:], kwargs)
@@ -81,6 +82,18 @@ def install_torch(machine: Machine) -> None:
     ):
         top.vars[name] = Native(name, functools.partial(_tensor, machine))
     assert modules["torch"] is top
+
+
+def _jit(module: ClassValue) -> dict[str, Any]:
+    """`torch.jit`, while a model is built: scripting changes no layer."""
+    identity = Native("identity", lambda args, kwargs: args[0] if args else identity)
+    no = Native("is_scripting", lambda args, kwargs: False)
+    same = ("script", "script_method", "ignore", "unused", "export", "script_if_tracing", "interface")
+    return {
+        **dict.fromkeys(same, identity),
+        **dict.fromkeys(("is_scripting", "is_tracing"), no),
+        "ScriptModule": ClassValue("ScriptModule", [module], {}),
+    }
 
 
 def _pick(classes: dict[str, Any], *names: str) -> dict[str, Any]:
