@@ -120,6 +120,8 @@ class Attributes(Operators):
             return target.cls
         if name == "__dict__":
             return target.attrs
+        if target.host is not None and hasattr(type(target.host), name) and name != "__doc__":
+            return HostMethod(target, name)
         custom = target.cls.lookup("__getattr__")
         if custom is not MISSING:
             return self.call(custom, [target, name], {})
