@@ -100,6 +100,14 @@ class Line:
     parameters: int | None
     bytes: int | None
     certainty: Certainty = "exact"
+    """`range`: parameters and bytes are the most that the line can make; `unknown`: nobody can tell."""
+    least_parameters: int | None = None
+    """For a range."""
+    least_bytes: int | None = None
+    formula: str | None = None
+    """The parameters in terms of what is not known, e.g. `4·hidden²`."""
+    missing: str | None = None
+    """What the size depends on that is not known."""
     cell: int | None = None
     """In a notebook: the cell, counted from 1, in which `line` stands."""
 
@@ -114,17 +122,24 @@ class Model:
     line: int | None
     weights: Weights
     weights_from: str | None
-    parameters: int
-    bytes: int
-    buffer_bytes: int
+    parameters: int | None
+    """None where a layer's size is not known from the source."""
+    bytes: int | None
+    buffer_bytes: int | None
     dtypes: dict[str, int]
-    """Parameters by dtype."""
+    """Parameters by dtype, as far as they are known."""
     schemes: dict[str, SchemeResult]
     layers: tuple[Layer, ...]
+    """Those whose size is known; others stand in `lines` alone."""
     lines: tuple[Line, ...]
     problems: tuple[Problem, ...] = ()
     cell: int | None = None
     """In a notebook: the cell, counted from 1, in which `line` stands."""
+
+    @property
+    def memory(self) -> int | None:
+        """Bytes of parameters and buffers."""
+        return None if self.bytes is None or self.buffer_bytes is None else self.bytes + self.buffer_bytes
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,11 @@ class LineNumbers:
     certainty: Certainty = "exact"
     formula: str = ""
     """Elements in terms of what is unknown, where the source alone was read; empty where there is none."""
+    missing: str = ""
+    """What the size depends on that the source does not tell."""
+    least_parameters: int | None = None
+    """For a range, of which `parameters` and `bytes` are the upper end."""
+    least_bytes: int | None = None
 
     @property
     def own(self) -> bool:
@@ -95,8 +100,6 @@ class Numbers:
     """False while layers are still arriving."""
     root: str | None = None
     """The expression or class that was built."""
-    unknown: Mapping[tuple[str, int], str] = field(default_factory=dict)
-    """Lines whose size is not known: elements as a formula in what is missing, or empty."""
 
     @cached_property
     def files(self) -> frozenset[str]:
@@ -134,9 +137,17 @@ class Numbers:
         layers = {layer.path: layer for path in line.paths for layer in self.below(path)}
         held = tuple(layers.values())
         buffers = sum(layer.buffer_bytes for layer in held)
-        formula = self.unknown.get((line.file, line.line), "")
         return LineNumbers(
-            _innermost(line.paths), held, line.parameters, line.bytes, buffers, line.certainty, formula
+            _innermost(line.paths),
+            held,
+            line.parameters,
+            line.bytes,
+            buffers,
+            line.certainty,
+            line.formula or "",
+            line.missing or "",
+            line.least_parameters,
+            line.least_bytes,
         )
 
     def below(self, path: str) -> list[Layer]:

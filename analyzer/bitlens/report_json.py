@@ -18,8 +18,17 @@ FORMAT = "bitlens.analysis/1"
 SCHEMA_FILE = Path(__file__).with_name("analysis.schema.json")
 
 _RENAMED = {"class_": "class"}
-_ABSENT_IF_NONE = ("overflow", "underflow", "cell", "histogram")
-"""Keys that only casts and notebooks have, or that were not asked for."""
+_ABSENT_IF_NONE = (
+    "overflow",
+    "underflow",
+    "cell",
+    "histogram",
+    "least_parameters",
+    "least_bytes",
+    "formula",
+    "missing",
+)
+"""Keys that only casts, notebooks and uncertain lines have, or that were not asked for."""
 
 
 def to_document(report: Report, base: Path | None = None) -> dict[str, Any]:

@@ -114,7 +114,7 @@ def _scheme_table(model: Model) -> Table:
     return Table((*columns, *(Column((titles[name],)) for name in casts)), (now, *rows))
 
 
-def _scheme_row(name: str, result: SchemeResult, now: int, casts: list[str]) -> tuple[Words, ...]:
+def _scheme_row(name: str, result: SchemeResult, now: int | None, casts: list[str]) -> tuple[Words, ...]:
     share = percent(result.bytes / now) if now else UNKNOWN
     error = percent(result.relative_error) if result.converted else "nothing converted"
     counts = (getattr(result, cast) for cast in casts)

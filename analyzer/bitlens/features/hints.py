@@ -90,7 +90,7 @@ def _is_wanted(entries: Sequence[_Known], wanted: Hints, least: int) -> bool:
         return False
     if not (wanted.layers if first.numbers.own else wanted.composites):
         return False
-    if any(entry.numbers.formula for entry in entries):
+    if any(entry.numbers.certainty == "unknown" for entry in entries):
         return True
     sizes = [_bytes(entry) for entry in entries]
     return any(size is not None and size >= max(least, 1) for size in sizes)
@@ -98,6 +98,11 @@ def _is_wanted(entries: Sequence[_Known], wanted: Hints, least: int) -> bool:
 
 def _bytes(entry: _Known) -> int | None:
     return None if entry.numbers.bytes is None else entry.numbers.bytes + entry.numbers.buffer_bytes
+
+
+def _least(entry: _Known) -> int | None:
+    least = entry.numbers.least_bytes
+    return None if least is None else least + entry.numbers.buffer_bytes
 
 
 def _line(entries: Sequence[_Known], wanted: Hints) -> tuple[Piece, ...]:
@@ -111,11 +116,13 @@ def _line(entries: Sequence[_Known], wanted: Hints) -> tuple[Piece, ...]:
 
 def _static(entries: Sequence[_Known]) -> tuple[Piece, ...]:
     """Exact where all roots agree, else the range that they span; a formula where a size is not known."""
-    formula = next((entry.numbers.formula for entry in entries if entry.numbers.formula), None)
-    if formula is not None:
-        return (Piece(f"{STATIC} {formula}" if len(formula) <= _LONGEST else f"{STATIC} ?", "memory"),)
-    sizes = sorted(size for entry in entries if (size := _bytes(entry)) is not None)
-    elements = sorted({e.numbers.parameters for e in entries if e.numbers.parameters is not None})
+    unknown = next((entry.numbers for entry in entries if entry.numbers.certainty == "unknown"), None)
+    if unknown is not None:
+        text = unknown.formula if 0 < len(unknown.formula) <= _LONGEST else "?"
+        return (Piece(f"{STATIC} {text}", "memory"),)
+    sizes = sorted(size for entry in entries for size in (_least(entry), _bytes(entry)) if size is not None)
+    bounds = ((e.numbers.least_parameters, e.numbers.parameters) for e in entries)
+    elements = sorted({n for pair in bounds for n in pair if n is not None})
     times = {len(entry.numbers.paths) for entry in entries}
     words = [STATIC, *([f"×{max(times)}"] if times != {1} and len(times) == 1 else [])]
     words += [_span([count(n) for n in elements]), _span([short_size(size) for size in sizes])]
@@ -148,7 +155,7 @@ def _pieces(memory: Sequence[str], items: Sequence[tuple[str, str]], wanted: Hin
 
 def _model(placed: Sequence[Placed], wanted: Hints) -> tuple[Piece, ...]:
     model = placed[0].numbers.model
-    total = short_size(model.bytes + model.buffer_bytes)
+    total = short_size(model.memory)
     names = list(model.dtypes)
     kind = "" if not names else dtype(names[0]) if len(names) == 1 else "mixed"
     words = [count(model.parameters), kind, total]

@@ -73,10 +73,12 @@ def _entry(entry: Entry, pictures: bool) -> str:
     numbers = entry.numbers
     whole = None if numbers.bytes is None else numbers.bytes + numbers.buffer_bytes
     head = f"{_what(entry)} · {count(numbers.parameters)} parameters · {size(whole)}"
-    if numbers.formula:
-        head = (
-            f"{_what(entry)} · {numbers.formula} parameters; what stands there is not known from the source"
-        )
+    if numbers.certainty == "unknown":
+        elements = numbers.formula or "an unknown number of"
+        head = f"{_what(entry)} · {elements} parameters; the source does not tell {numbers.missing}"
+    elif numbers.certainty == "range" and numbers.least_bytes is not None:
+        least = f"{count(numbers.least_parameters)} parameters, {size(numbers.least_bytes)}"
+        head = f"{head} at most; at least {least}: a test is not decided by the source"
     parts = [head, markdown.tensor_table(numbers.layers)] if numbers.layers else [head]
     parts += _spread(entry, pictures)
     if numbers.schemes:
@@ -130,7 +132,7 @@ def _model(placed: Placed) -> str:
     return "\n\n".join(parts)
 
 
-def _share(part: int, whole: int) -> str:
+def _share(part: int, whole: int | None) -> str:
     return percent(part / whole) if whole else ""
 
 

@@ -83,5 +83,5 @@ def summary(placed: Placed) -> str:
     model = placed.numbers.model
     words = placed.numbers.origin + (", stale" if placed.stale else "")
     root = f" for {placed.numbers.root}" if placed.numbers.root and placed.numbers.root != model.name else ""
-    total = size(model.bytes + model.buffer_bytes)
+    total = size(model.memory)
     return f"{count(model.parameters)} parameters · {total}, {words}{root} · model tree"

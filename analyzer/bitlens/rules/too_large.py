@@ -52,7 +52,7 @@ def _limit(numbers: Numbers, budget: int) -> tuple[int, str]:
 
 
 def _size(numbers: Numbers) -> int:
-    return numbers.model.bytes + numbers.model.buffer_bytes
+    return numbers.model.memory or 0
 
 
 def _said(numbers: Numbers, limit: int, of: str) -> str:

@@ -2,7 +2,17 @@
 importing."""
 
 from bitlens.source.evaluate.construction import Construction, ModuleRecord, TensorRecord, to_model
-from bitlens.source.evaluate.front import evaluate, keep, roots
+from bitlens.source.evaluate.front import evaluate, keep, roots, written
 from bitlens.source.evaluate.limits import Limits
 
-__all__ = ["Construction", "Limits", "ModuleRecord", "TensorRecord", "evaluate", "keep", "roots", "to_model"]
+__all__ = [
+    "Construction",
+    "Limits",
+    "ModuleRecord",
+    "TensorRecord",
+    "evaluate",
+    "keep",
+    "roots",
+    "to_model",
+    "written",
+]

@@ -411,6 +411,8 @@ class Attributes(Operators):
             self._replace(target, name, value)
             target.modules.pop(name, None)
             target.params[name] = value
+            if self.uncertain:
+                value.attrs["uncertain"] = True
         elif name in target.modules and (value is None or isinstance(value, Unknown)):
             if not self.uncertain:
                 target.modules[name] = value
@@ -422,7 +424,10 @@ class Attributes(Operators):
             target.attrs[name] = value
 
     def _replace(self, target: ModuleInstance, name: str, value: Any) -> None:
-        """Keep what an undecided branch would have put in the same place."""
+        """Keep what an undecided branch or expression would have put in the same place."""
+        if isinstance(value, ModuleInstance) and value.others:
+            target.alternatives.setdefault(name, []).extend(value.others)
+            value.others = []
         old = target.modules.get(name)
         if self.uncertain and isinstance(old, ModuleInstance) and old is not value:
             target.alternatives.setdefault(name, []).append(old)

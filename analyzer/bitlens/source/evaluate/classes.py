@@ -184,7 +184,9 @@ class Classes:
             if module.file is not None and not module.plumbing and not skipped:
                 site = (module.file, frame.line)
                 break
-        return ModuleInstance(cls, site, machine.uncertain == 0, machine.inside_torch > 0)
+        made = ModuleInstance(cls, site, machine.uncertain == 0, machine.inside_torch > 0)
+        made.repeats = machine.repeating > 0
+        return made
 
     def fill_host(self, target: Instance, args: list[Any], kwargs: dict[str, Any]) -> None:
         """`list.__init__`, `dict.__init__` … on an object of a derived class."""

@@ -10,8 +10,8 @@ from bitlens.measurement import Certainty, Layer, Line, Model
 from bitlens.measurement import Tensor as MeasuredTensor
 from bitlens.problems import Problem
 from bitlens.source.evaluate.module_methods import walk
-from bitlens.source.evaluate.symbolic import Symbolic
-from bitlens.source.evaluate.tensors import numel
+from bitlens.source.evaluate.symbolic import Symbolic, combine
+from bitlens.source.evaluate.tensors import numel, stored_bytes
 from bitlens.source.evaluate.values import DType, ModuleInstance, Tensor, Unknown
 
 
@@ -60,6 +60,20 @@ class Construction:
     problems: tuple[Problem, ...] = field(default=())
     limit: str | None = None
     """The limit at which evaluation ended early, if it did."""
+    weights_from: str | None = None
+    """The checkpoint whose shapes and dtypes these are, if the model is loaded."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """A parameter as it counts for a line."""
+
+    elements: Any
+    """A number, or a value that is not known."""
+    bytes: int | None
+    certain: bool
+    option: tuple[int, int] | None
+    """The place that undecided branches fill with different modules, and which of them holds this one."""
 
 
 @dataclass(slots=True)
@@ -67,8 +81,29 @@ class _Summary:
     """What one line made."""
 
     paths: list[str] = field(default_factory=list)
-    tensors: dict[int, tuple[int | None, int | None]] = field(default_factory=dict)
+    parts: dict[int, _Part] = field(default_factory=dict)
     certain: bool = True
+    options: dict[int, dict[int, set[str]]] = field(default_factory=dict)
+    """For each place that undecided branches fill: what every one of them makes here."""
+    repeats: bool = False
+
+    def add(self, path: str, module: ModuleInstance, option: tuple[int, int] | None) -> None:
+        """Count a module that the line makes itself."""
+        if path not in self.paths:
+            self.paths.append(path)
+        if option is None:
+            self.certain = self.certain and module.certain
+        else:
+            self.options.setdefault(option[0], {}).setdefault(option[1], set()).add(path)
+
+    @property
+    def decided(self) -> bool:
+        """Whether the line makes the same modules whatever is not known."""
+        same = (
+            len(made) > 1 and len({frozenset(one) for one in made.values()}) == 1
+            for made in self.options.values()
+        )
+        return self.certain and all(same)
 
 
 def records(root: ModuleInstance) -> tuple[tuple[ModuleRecord, ...], tuple[Line, ...]]:
@@ -76,18 +111,17 @@ def records(root: ModuleInstance) -> tuple[tuple[ModuleRecord, ...], tuple[Line,
     seen: dict[int, str] = {}
     lines: dict[tuple[str, int], _Summary] = defaultdict(_Summary)
     made = []
-    for path, module, above in _with_ancestors(root):
+    for path, module, above, option in _with_ancestors(root):
         prefix = f"{path}." if path else ""
         parameters = tuple(_tensors(module.params, prefix, seen))
         buffers = tuple(_tensors(module.buffers, prefix, seen))
         site = module.site if path else None
         if site is not None:
-            summary = lines[site]
-            summary.paths.append(path)
-            summary.certain = summary.certain and module.certain
-        sizes = _sizes(module)
+            lines[site].add(path, module, option)
+        parts = _parts(module, option)
         for place in above if site is None else (*above, site):
-            lines[place].tensors.update(sizes)
+            lines[place].parts.update(parts)
+            lines[place].repeats = lines[place].repeats or module.repeats
         certainty: Certainty = "exact" if module.certain else "range"
         file, line = module.site or (None, None)
         made.append(ModuleRecord(path, module.cls.name, file, line, certainty, parameters, buffers))
@@ -97,38 +131,90 @@ def records(root: ModuleInstance) -> tuple[tuple[ModuleRecord, ...], tuple[Line,
 def _with_ancestors(root: ModuleInstance) -> Any:
     """Modules with the places of those above them, and what undecided branches put in the same place."""
     places: dict[str, tuple[tuple[str, int], ...]] = {}
+    options: dict[int, tuple[int, int]] = {}
     for path, module in walk(root):
         above = places.get(path.rpartition(".")[0], ()) if path else ()
-        yield path, module, above
+        yield path, module, above, options.get(id(module))
         own = module.site if path else None
         places[path] = above if own is None or own in above else (*above, own)
         for name, others in module.alternatives.items():
-            for other in others:
-                below = f"{path}.{name}" if path else name
+            below = f"{path}.{name}" if path else name
+            place = len(options)
+            chosen = module.modules.get(name)
+            for _, part in walk(chosen) if isinstance(chosen, ModuleInstance) else ():
+                options[id(part)] = (place, 0)
+            for index, other in enumerate(others, 1):
                 for inner, part in walk(other, below):
-                    yield inner, part, places[path]
+                    yield inner, part, places[path], (place, index)
 
 
-def _sizes(module: ModuleInstance) -> dict[int, tuple[int | None, int | None]]:
+def _parts(module: ModuleInstance, option: tuple[int, int] | None) -> dict[int, _Part]:
     result = {}
     for value in module.params.values():
         if isinstance(value, Tensor):
-            count = numel(value.shape)
-            known = count if isinstance(count, int) else None
-            size = (
-                None if known is None or not isinstance(value.dtype, DType) else known * value.dtype.itemsize
-            )
-            result[id(value)] = (known, size)
+            certain = module.certain and not value.attrs.get("uncertain")
+            result[id(value)] = _Part(numel(value.shape), stored_bytes(value), certain, option)
     return result
 
 
 def _line(place: tuple[str, int], summary: _Summary) -> Line:
-    counts = [count for count, _ in summary.tensors.values()]
-    sizes = [size for _, size in summary.tensors.values()]
-    parameters = None if None in counts else sum(count for count in counts if count is not None)
-    size = None if None in sizes else sum(value for value in sizes if value is not None)
-    certainty: Certainty = "unknown" if parameters is None else "exact" if summary.certain else "range"
-    return Line(place[0], place[1], tuple(summary.paths), len(summary.paths), parameters, size, certainty)
+    parts = list(summary.parts.values())
+    least, most = _bounds([(part, part.elements) for part in parts])
+    lightest, heaviest = _bounds([(part, part.bytes) for part in parts])
+    unknown = most is None or (summary.repeats and bool(parts))
+    surely = summary.decided and least == most
+    certainty: Certainty = "unknown" if unknown else "exact" if surely else "range"
+    ranged = certainty == "range"
+    return Line(
+        *place,
+        tuple(summary.paths),
+        len(summary.paths),
+        None if unknown else most,
+        None if unknown else heaviest,
+        certainty,
+        least_parameters=least if ranged else None,
+        least_bytes=lightest if ranged else None,
+        formula=_formula(parts) if unknown and not summary.repeats else None,
+        missing=_missing(summary) if unknown else None,
+    )
+
+
+def _bounds(parts: list[tuple[_Part, Any]]) -> tuple[int | None, int | None]:
+    """The least and the most that a line makes; None where a size is not known."""
+    if not all(isinstance(size, int) for _, size in parts):
+        return None, None
+    least = sum(size for part, size in parts if part.certain and part.option is None)
+    most = sum(size for part, size in parts if part.option is None)
+    places: dict[int, dict[int, int]] = defaultdict(lambda: defaultdict(int))
+    for part, size in parts:
+        if part.option is not None:
+            places[part.option[0]][part.option[1]] += size
+    for options in places.values():
+        least += min(options.values()) if len(options) > 1 else 0
+        most += max(options.values())
+    return least, most
+
+
+def _formula(parts: list[_Part]) -> str | None:
+    """The elements in terms of what is unknown; None where they are no polynomial."""
+    total: Any = 0
+    for part in parts:
+        known = isinstance(total, int) and isinstance(part.elements, int)
+        total = total + part.elements if known else combine("add", total, part.elements)
+    return total.formula if isinstance(total, Symbolic) else None
+
+
+def _missing(summary: _Summary) -> str:
+    """What a size depends on that the source does not tell."""
+    if summary.repeats:
+        return "how often a loop runs"
+    unknown = [part.elements for part in summary.parts.values() if not isinstance(part.elements, int)]
+    names = [
+        name
+        for value in unknown
+        for name in (value.names if isinstance(value, Symbolic) else [value.why] if value.why else [])
+    ]
+    return ", ".join(dict.fromkeys(names)) or "a size that the source does not tell"
 
 
 def _tensors(table: dict[str, Any], prefix: str, seen: dict[int, str]) -> Any:
@@ -138,7 +224,7 @@ def _tensors(table: dict[str, Any], prefix: str, seen: dict[int, str]) -> Any:
         count = numel(value.shape)
         elements = count if isinstance(count, int) else None
         dtype = value.dtype.name if isinstance(value.dtype, DType) else None
-        size = elements * value.dtype.itemsize if elements is not None and dtype is not None else None
+        size = stored_bytes(value)
         tied = seen.get(id(value))
         seen.setdefault(id(value), prefix + name)
         shape = None if value.shape is None else tuple(_size(part) for part in value.shape)
@@ -153,14 +239,20 @@ def _size(part: Any) -> int | str | None:
 
 
 def to_model(construction: Construction) -> Model:
-    """A construction as a Model measured from shapes. Tensors of unknown size are left out and said in its
-    problems."""
+    """A construction as a Model measured from shapes.
+
+    Layers of unknown size stand in `lines` alone, and sums that need them are None.
+    """
     layers: list[Layer] = []
     dtypes: dict[str, int] = defaultdict(int)
-    missing: list[str] = []
+    missing: dict[str, list[str]] = {"parameter": [], "buffer": []}
     for record in construction.modules:
-        tensors = [*_measured(record, "parameter", missing), *_measured(record, "buffer", missing)]
-        if not tensors:
+        unknown = sum(map(len, missing.values()))
+        tensors = [
+            *_measured(record, "parameter", missing["parameter"]),
+            *_measured(record, "buffer", missing["buffer"]),
+        ]
+        if not tensors or unknown < sum(map(len, missing.values())):
             continue
         own = [tensor for tensor in tensors if tensor.kind == "parameter" and tensor.tied_to is None]
         counted = {tensor.name: _elements(tensor.shape) for tensor in own}
@@ -179,27 +271,48 @@ def to_model(construction: Construction) -> Model:
                 tensors=tuple(tensors),
             )
         )
-    problems = list(construction.problems)
-    if missing:
-        some = ", ".join(missing[:5])
-        text = f"the size of {len(missing)} tensors is not known ({some} …); they are not counted"
-        problems.append(Problem("unknown-size", text, construction.file, construction.line, None, "warning"))
+    known = not missing["parameter"] and all(
+        line.certainty == "exact" or _weightless(line) for line in construction.lines
+    )
     return Model(
         name=construction.root,
         class_=construction.class_,
         file=construction.file,
         line=construction.line,
         weights="shapes",
-        weights_from=None,
-        parameters=sum(layer.parameters for layer in layers),
-        bytes=sum(layer.bytes for layer in layers),
-        buffer_bytes=sum(layer.buffer_bytes for layer in layers),
+        weights_from=construction.weights_from,
+        parameters=sum(layer.parameters for layer in layers) if known else None,
+        bytes=sum(layer.bytes for layer in layers) if known else None,
+        buffer_bytes=sum(layer.buffer_bytes for layer in layers) if not missing["buffer"] else None,
         dtypes=dict(dtypes),
         schemes={},
         layers=tuple(layers),
         lines=construction.lines,
-        problems=tuple(problems),
+        problems=(*construction.problems, *_not_known(construction, missing, known)),
     )
+
+
+def _weightless(line: Line) -> bool:
+    """Whether a line makes no parameter in any case: an activation in an undecided branch."""
+    return line.certainty == "range" and line.parameters == 0
+
+
+def _not_known(construction: Construction, missing: dict[str, list[str]], known: bool) -> list[Problem]:
+    """Why a model's sums are not known."""
+    place = construction.file, construction.line, None
+    names = [name for kind in missing.values() for name in kind]
+    if names:
+        some = ", ".join(names[:5]) + (", …" if len(names) > 5 else "")
+        depends = dict.fromkeys(line.missing for line in construction.lines if line.missing)
+        on = f"; it depends on {'; '.join(list(depends)[:5])}" if depends else ""
+        text = f"the size of {len(names)} tensors is not known ({some}){on}"
+        return [Problem("unknown-size", text, *place, "warning")]
+    if known:
+        return []
+    ranges = [line for line in construction.lines if line.certainty != "exact" and not _weightless(line)]
+    lines = ", ".join(str(line.line) for line in ranges[:8]) + (", …" if len(ranges) > 8 else "")
+    text = f"what lines {lines} make depends on what the source does not tell"
+    return [Problem("unknown-size", text, *place, "warning")]
 
 
 def _measured(record: ModuleRecord, kind: Any, missing: list[str]) -> list[MeasuredTensor]:

@@ -38,6 +38,8 @@ class Budget:
         self.tries = 0
         self.errors: list[PyRaise] = []
         self.uncertain = 0
+        self.repeating = 0
+        """Loops around what is run now of which it is not known how often they run."""
         self.reset(limits)
 
     def reset(self, limits: Limits) -> None:
@@ -51,7 +53,7 @@ class Budget:
         self.problems = []
         self.frames.clear()
         self.errors.clear()
-        self.tries = self.uncertain = 0
+        self.tries = self.uncertain = self.repeating = 0
 
     def tick(self) -> None:
         """Count one step."""

@@ -337,6 +337,8 @@ class Machine(Attributes):
             return other
         if isinstance(other, Unknown) or other is None:
             return value
+        if isinstance(value, ModuleInstance) and isinstance(other, ModuleInstance):
+            value.others = [*value.others, other]
         if isinstance(value, int | float | str | bool | tuple) and not isinstance(value, tuple):
             return value if type(value) is type(other) and value == other else Unknown("decided by a test")
         return value
@@ -356,12 +358,14 @@ class Machine(Attributes):
         if self.uncertain >= MAXIMUM_DOUBT:
             return None
         self.uncertain += 1
+        self.repeating += 1
         self.report("unknown-loop", "how often this loop runs is not known", frame.module.file, frame.line)
         try:
             bind()
             signal = body(frame)
         finally:
             self.uncertain -= 1
+            self.repeating -= 1
         return signal if signal == "return" else None
 
     # Context managers
@@ -411,6 +415,7 @@ class Machine(Attributes):
         if doubt and self.uncertain >= MAXIMUM_DOUBT:
             return
         self.uncertain += doubt
+        self.repeating += doubt
         try:
             for value in self.iterate(source):
                 self.tick()
@@ -423,6 +428,7 @@ class Machine(Attributes):
                     self.comprehend(clauses, at + 1, clauses[at + 1][0](frame), frame, element, result)
         finally:
             self.uncertain -= doubt
+            self.repeating -= doubt
 
     # Exceptions
 

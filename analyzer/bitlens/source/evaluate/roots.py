@@ -73,9 +73,12 @@ def _used_names(node: ast.stmt) -> set[str]:
     return names - own
 
 
-def build(machine: Machine, value: Any, config: dict[str, Any] | None, started: list[ModuleInstance]) -> Any:
+def build(machine: Machine, value: Any, config: Any, started: list[ModuleInstance]) -> Any:
     """Call a class or function with its defaults; what has none is made up: a default configuration, or an
-    unknown."""
+    unknown.
+
+    `config` is None, the content of a configuration file, or what stands for the configuration itself.
+    """
     function, skip = _constructor(value)
     arguments: dict[str, Any] = {}
     if function is not None:
@@ -98,20 +101,81 @@ def _constructor(value: Any) -> tuple[Function | None, int]:
     return (value, 0) if isinstance(value, Function) else (None, 0)
 
 
-def _missing_arguments(
-    machine: Machine, value: Any, function: Function, skip: int, config: dict[str, Any] | None
-) -> dict[str, Any]:
+def _required(machine: Machine, value: Any, function: Function, skip: int) -> list[str]:
     code = function.code
     required = code.args[skip : len(code.args) - len(function.defaults)]
     required = [*required, *(name for name in code.kwonly if name not in function.kw_defaults)]
     if "config" not in required and _has_optional_configuration(machine, value, function):
         required = [*required, "config"]
+    return required
+
+
+def _missing_arguments(
+    machine: Machine, value: Any, function: Function, skip: int, config: Any
+) -> dict[str, Any]:
+    code = function.code
+    required = _required(machine, value, function, skip)
+    if config is not None and not isinstance(config, dict):
+        taker = _taker(required, code.args[skip:])
+        given = {} if taker is None else {taker: config}
+        return {**_missing_arguments(machine, value, function, skip, None), **given}
     arguments = {name: _made_up(machine, value, function, name, config) for name in required}
     if not required and config is not None:
         arguments.update(
             {name: item for name, item in config.items() if name in code.args or name in code.kwonly}
         )
     return arguments
+
+
+def _taker(required: list[str], every: list[str]) -> str | None:
+    """The argument that takes a configuration: the one that is called so, else the first."""
+    named = [name for name in (*required, *every) if name in _CONFIGURATIONS]
+    return next(iter([*named, *required, *every]), None)
+
+
+_CONFIGURATIONS = ("config", "cfg", "configuration", "args", "hparams", "opt", "params")
+
+
+def written_call(machine: Machine, module: Namespace, name: str, value: Any, config: Any) -> str | None:
+    """The call that `build` makes, as Python text; None where an argument of it is made up."""
+    function, skip = _constructor(value)
+    if function is None:
+        return None
+    required = _required(machine, value, function, skip)
+    if isinstance(config, str):
+        taker = _taker(required, function.code.args[skip:])
+        if taker is None or set(required) - {taker}:
+            return None
+        return f"{name}({taker}={config})"
+    texts = {argument: _written(machine, module, value, function, argument, config) for argument in required}
+    if not required and config is not None:
+        allowed = {*function.code.args[skip:], *function.code.kwonly}
+        texts = {argument: repr(item) for argument, item in config.items() if argument in allowed}
+    if None in texts.values():
+        return None
+    return f"{name}({', '.join(f'{argument}={text}' for argument, text in texts.items())})"
+
+
+def _written(
+    machine: Machine,
+    module: Namespace,
+    value: Any,
+    function: Function,
+    argument: str,
+    config: dict[str, Any] | None,
+) -> str | None:
+    kind = _kind(machine, value, function, argument)
+    if not isinstance(kind, ClassValue) or kind.is_module:
+        return repr(config[argument]) if config is not None and argument in config else None
+    values = _fields(kind, config)
+    init = kind.lookup("__init__")
+    needed = _required(machine, kind, init, 1) if isinstance(init, Function) else []
+    if set(needed) - values.keys() or kind.module is None:
+        return None
+    given = f"**{values!r}" if values else ""
+    if machine.imports.get(module, kind.name) is kind:
+        return f"{kind.name}({given})"
+    return f'__import__("{kind.module.name}", fromlist=["{kind.name}"]).{kind.name}({given})'
 
 
 def _has_optional_configuration(machine: Machine, value: Any, function: Function) -> bool:
@@ -121,14 +185,20 @@ def _has_optional_configuration(machine: Machine, value: Any, function: Function
     return isinstance(machine.getattr(value, "config_class", None), ClassValue)
 
 
-def _made_up(
-    machine: Machine, value: Any, function: Function, name: str, config: dict[str, Any] | None
-) -> Any:
+def _kind(machine: Machine, value: Any, function: Function, name: str) -> Any:
+    """The class of which a parameter takes an object, if anything says so."""
     kind = _annotated(machine, function, name)
     if name in ("config", "cfg", "configuration") and isinstance(value, ClassValue):
         declared = value.lookup("config_class")
         declared = declared.force() if type(declared) is Lazy else declared
         kind = declared if isinstance(declared, ClassValue) else kind
+    return kind
+
+
+def _made_up(
+    machine: Machine, value: Any, function: Function, name: str, config: dict[str, Any] | None
+) -> Any:
+    kind = _kind(machine, value, function, name)
     if isinstance(kind, ClassValue) and not kind.is_module:
         return _default_instance(machine, kind, config)
     if config is not None and name in config:
@@ -142,14 +212,16 @@ def _made_up(
     return Unknown(f"the argument {name!r}")
 
 
-def _default_instance(machine: Machine, kind: ClassValue, config: dict[str, Any] | None) -> Any:
+def _fields(kind: ClassValue, config: dict[str, Any] | None) -> dict[str, Any]:
+    """What of a configuration file a class takes; a transformers configuration takes everything."""
     values = {key: item for key, item in (config or {}).items() if isinstance(key, str)}
-    if (
-        values
-        and kind.fields is not None
-        and "PreTrainedConfig" not in {getattr(b, "name", "") for b in kind.mro}
-    ):
-        values = {key: item for key, item in values.items() if key in kind.fields}
+    if kind.fields is None or "PreTrainedConfig" in {getattr(base, "name", "") for base in kind.mro}:
+        return values
+    return {key: item for key, item in values.items() if key in kind.fields}
+
+
+def _default_instance(machine: Machine, kind: ClassValue, config: dict[str, Any] | None) -> Any:
+    values = _fields(kind, config)
     init = kind.lookup("__init__")
     if isinstance(init, Function):
         missing = _missing_arguments(machine, kind, init, 1, None)

@@ -28,6 +28,11 @@ class Symbolic(Unknown):
         return cls({((name, 1),): 1})
 
     @property
+    def names(self) -> list[str]:
+        """The unknowns in it."""
+        return list(dict.fromkeys(name for monomial in self.terms for name, _ in monomial))
+
+    @property
     def formula(self) -> str:
         """The polynomial as people write it, the highest powers first."""
         ordered = sorted(self.terms.items(), key=lambda item: (-sum(power for _, power in item[0]), item[0]))

@@ -115,10 +115,13 @@ def _init_layer(
         return
     dtype = bound.dtype if isinstance(getattr(bound, "dtype", None), DType) else machine.default_dtype
     special = dict(row.buffer_dtypes)
+    doubtful = _doubtful(row, bound)
     _normalize(target, row)
     for kind, name, shape in row.tensors(bound):
         if kind == "parameter":
             target.params[name] = Tensor(shape, dtype, is_parameter=True)
+            if name in doubtful:
+                target.params[name].attrs["uncertain"] = True
         elif kind == "buffer":
             target.buffers[name] = Tensor(shape, machine.dtypes[special[name]] if name in special else dtype)
         else:
@@ -127,6 +130,17 @@ def _init_layer(
         _output_projection(machine, target, bound)
     if getattr(bound, "_freeze", False) is True:
         target.params["weight"].requires_grad = False
+
+
+def _doubtful(row: Row, bound: SimpleNamespace) -> set[str]:
+    """Parameters that are there or not by a switch, such as `bias`, that is not known."""
+    switches = [name for name, default in row.parameters if isinstance(default, bool)]
+    unknown = {name: False for name in switches if isinstance(getattr(bound, name), Unknown)}
+    if not unknown or row.tensors is None:
+        return set()
+    off = SimpleNamespace(**{**vars(bound), **unknown})
+    kept = {name for kind, name, _ in row.tensors(off) if kind == "parameter"}
+    return {name for kind, name, _ in row.tensors(bound) if kind == "parameter"} - kept
 
 
 _NOT_KEPT = frozenset(("bias", "device", "dtype", "_weight", "_freeze"))

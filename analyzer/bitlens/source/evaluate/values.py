@@ -190,8 +190,10 @@ class ModuleInstance(Instance):
         "clone",
         "inner",
         "modules",
+        "others",
         "number",
         "params",
+        "repeats",
         "site",
         "transient",
     )
@@ -206,7 +208,11 @@ class ModuleInstance(Instance):
         self.certain = certain
         self.inner = inner
         self.clone = False
+        self.repeats = False
+        """Whether it was made in a loop of which one round was run, since how often it runs is not known."""
         self.alternatives: dict[str, list[ModuleInstance]] = {}
+        self.others: list[ModuleInstance] = []
+        """What an undecided expression may have made in its stead."""
         self.transient: set[str] = set()
 
 
