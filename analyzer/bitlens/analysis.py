@@ -7,7 +7,7 @@ process.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -57,6 +57,12 @@ class Analysis:
     """The program, line ends of `\\n`; a notebook's code cells in order."""
     placed: tuple[Placed, ...] = ()
     """Newest first."""
+    written: Placed | None = None
+    """What single lines say of their layers, for lines that no model reaches."""
+    originals: tuple[Placed, ...] = ()
+    """Measured models as they are before the program quantizes them, where their float weights are gone
+    afterwards. For rules alone.
+    """
     settings: Settings = field(default_factory=Settings)
     sites: tuple[Site, ...] = ()
     """Where models are built and defined, on the lines of now; empty until that was worked out."""
@@ -88,11 +94,10 @@ class Analysis:
         """Line (from 1) to what it constructs: measured models, or where there is none, static ones."""
         found: dict[int, list[Entry]] = defaultdict(list)
         for placed in self.placed:
-            for line, numbers in placed.numbers.by_line(placed.file).items():
-                now = placed.here.get(line)
-                if now is not None:
-                    found[now].append(Entry(now, placed, numbers))
-        return {line: _best(entries) for line, entries in found.items()}
+            for entry in _entries(placed):
+                found[entry.line].append(entry)
+        alone = {entry.line: [entry] for entry in _entries(self.written)} if self.written else {}
+        return {line: _best(entries) for line, entries in {**alone, **found}.items()}
 
     @cached_property
     def models(self) -> Mapping[int, tuple[Placed, ...]]:
@@ -106,6 +111,13 @@ class Analysis:
             if now is not None:
                 found[now].append(placed)
         return {line: _measured_first(placed) for line, placed in found.items()}
+
+
+def _entries(placed: Placed) -> Iterator[Entry]:
+    for line, numbers in placed.numbers.by_line(placed.file).items():
+        now = placed.here.get(line)
+        if now is not None:
+            yield Entry(now, placed, numbers)
 
 
 def _best(entries: list[Entry]) -> tuple[Entry, ...]:

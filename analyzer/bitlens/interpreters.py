@@ -10,6 +10,8 @@ from pathlib import Path
 
 from bitlens.problems import BitlensError, Problem
 
+_ACTIVE = ("VIRTUAL_ENV", "CONDA_PREFIX")
+
 
 @dataclass(frozen=True, slots=True)
 class Interpreter:
@@ -31,12 +33,23 @@ def choose(asked: str | None) -> Interpreter:
                 Problem("interpreter", f"there is no Python at {asked}; give --python the path of one")
             )
         return Interpreter(found, "--python")
-    for variable in ("VIRTUAL_ENV", "CONDA_PREFIX"):
+    for variable in _ACTIVE:
         folder = os.environ.get(variable)
         inside = _inside(Path(folder)) if folder else None
         if inside is not None:
             return Interpreter(inside, f"the active environment ({variable})")
     return Interpreter(sys.executable, "the interpreter that runs bitlens")
+
+
+def beside(folder: Path, root: Path | None) -> str | None:
+    """The Python of the nearest `.venv` or `venv` at or above `folder`, not above `root`; None where an
+    environment is active, which goes first, and where there is none. Nothing is run.
+    """
+    if any(os.environ.get(variable) for variable in _ACTIVE):
+        return None
+    above = [one for one in folder.parents if root is not None and one.is_relative_to(root)]
+    found = (_inside(one / name) for one in (folder, *above) for name in (".venv", "venv"))
+    return next((python for python in found if python is not None), None)
 
 
 def _resolve(asked: str) -> str | None:

@@ -52,7 +52,9 @@ def offered(analysis: Analysis, span: Span) -> tuple[Offer, ...]:
     Quick; `Offer.edit` makes the edit. Nothing of the program runs.
     """
     fixes = [f.fix for f in findings(analysis) if f.fix is not None and f.span.touches(span)]
-    return (*fixes, *offers(analysis, span))
+    made = {fix.edit() for fix in fixes}
+    others = offers(analysis, span)
+    return (*fixes, *(other for other in others if not made or other.edit() not in made))
 
 
 def offers(analysis: Analysis, span: Span) -> tuple[Offer, ...]:

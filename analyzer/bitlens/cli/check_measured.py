@@ -13,8 +13,7 @@ from bitlens.analysis import Analysis, Placed
 from bitlens.cli.options import options
 from bitlens.collect import Collector
 from bitlens.editing.code import code_of
-from bitlens.editing.excluding import quantizations
-from bitlens.editing.unquantized import unquantized
+from bitlens.editing.unquantized import formats_asked, unquantized
 from bitlens.measuring import Options, measure_slice, worker_for
 from bitlens.numbers import Numbers
 from bitlens.problems import BitlensError, Problem
@@ -44,9 +43,8 @@ def measured(analysis: Analysis, arguments: argparse.Namespace) -> tuple[Analysi
 
 
 def _options(analysis: Analysis, arguments: argparse.Namespace) -> Options:
-    schemes = {call.scheme: None for call in quantizations(code_of(analysis)) if call.scheme}
-    wanted = {**dict.fromkeys(analysis.settings.measure.schemes), **dict.fromkeys(_CASTS), **schemes}
-    return replace(options(arguments), schemes=tuple(wanted))
+    wanted = (*analysis.settings.measure.schemes, *_CASTS, *formats_asked(analysis))
+    return replace(options(arguments), schemes=tuple(dict.fromkeys(wanted)))
 
 
 def _slices(analysis: Analysis, problems: list[Problem]) -> Iterator[Slice]:

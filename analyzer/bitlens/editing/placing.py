@@ -82,6 +82,9 @@ def after(code: Code, atom: Atom, *lines: str) -> TextEdit:
         return TextEdit(end, end, "".join(f"; {line}" for line in lines))
     indent = _indent(code, first)
     end = _line_end(code, end)
+    # At the end of a line, editors would move the hints of that line behind the new ones.
+    if end < len(code.text) and not _ends_cell(code, code.text.count("\n", 0, end) + 1):
+        return TextEdit(end + 1, end + 1, "".join(f"{indent}{line}\n" for line in lines))
     return TextEdit(end, end, "".join(f"\n{indent}{line}" for line in lines))
 
 

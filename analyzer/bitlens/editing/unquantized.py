@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
+from bitlens.analysis import Analysis
 from bitlens.editing.acts import acts
-from bitlens.editing.code import Code
+from bitlens.editing.code import Code, code_of
+from bitlens.editing.excluding import quantizations
 from bitlens.editing.offers import TextEdit, applied
+from bitlens.measurement import Model
+from bitlens.problems import BitlensError
+from bitlens.source.program import program_of
+from bitlens.source.slice import Slice, slices
 
 
 def unquantized(code: Code) -> str | None:
@@ -17,6 +23,32 @@ def unquantized(code: Code) -> str | None:
     """
     edits = list(_edits(code))
     return applied(code.text, edits) if edits else None
+
+
+def formats_asked(analysis: Analysis) -> tuple[str, ...]:
+    """The schemes that measure what a program's own calls do to weights."""
+    if "quantize" not in analysis.text:
+        return ()
+    return tuple(dict.fromkeys(call.scheme for call in quantizations(code_of(analysis)) if call.scheme))
+
+
+def originals(analysis: Analysis) -> tuple[Slice, ...]:
+    """The models of a program as they are before it quantizes them; none where nothing does so in place."""
+    text = unquantized(code_of(analysis)) if "quantize" in analysis.text else None
+    if text is None:
+        return ()
+    try:
+        found = slices(program_of(text, analysis.path))
+    except BitlensError:
+        return ()
+    return tuple(piece for piece in found if piece.runnable)
+
+
+def hides_errors(model: Model, formats: Sequence[str]) -> bool:
+    """Whether nothing says what the program's own formats do: the float weights are gone."""
+    results = [layer.schemes.get(format) for layer in model.layers for format in formats]
+    known = [result for result in results if result is not None]
+    return bool(known) and all(result.relative_error is None for result in known)
 
 
 def _edits(code: Code) -> Iterator[TextEdit]:

@@ -24,7 +24,7 @@ class LayerLine:
 
 def layer_lines(analysis: Analysis, code: Code) -> Iterator[LayerLine]:
     """Every measured layer once for each model, with the line of this program to name."""
-    for placed in analysis.placed:
+    for placed in (*analysis.placed, *analysis.originals):
         if placed.numbers.origin != "measured" or placed.stale:
             continue
         by_line: dict[int, list[Layer]] = {}
