@@ -11,9 +11,11 @@ import pytest
 import torch
 import transformers
 from bitlens.backends import LayerFacts, TensorFacts
+from bitlens.worker.live import kept_in_float
 from bitlens.worker.measure import Measurer
 from schemes.weights import stored_bytes
 from torch import nn
+from transformers.integrations.bitsandbytes import dequantize_bnb_weight
 
 
 def minilm() -> nn.Module:
@@ -84,6 +86,7 @@ RANDOM: tuple[Callable[[], nn.Module], ...] = (llama, gpt2, t5, mixtral, cnn, at
 def layers(model: nn.Module) -> Iterator[tuple[LayerFacts, dict[str, torch.Tensor]]]:
     """What the worker knows of every layer that owns a tensor, and the tensors."""
     owners: dict[int, str] = {}
+    kept = kept_in_float(model)
     for path, module in model.named_modules():
         parameters, buffers = dict(module._parameters), dict(module._buffers)
         own = {name: tensor for name, tensor in (parameters | buffers).items() if tensor is not None}
@@ -93,12 +96,8 @@ def layers(model: nn.Module) -> Iterator[tuple[LayerFacts, dict[str, torch.Tenso
         ]
         bases = tuple(f"{c.__module__}.{c.__qualname__}" for c in type(module).__mro__)
         if own:
-            head = module is _head(model)
-            yield LayerFacts(path, type(module).__name__, bases, tuple(facts), head), own
-
-
-def _head(model: nn.Module) -> nn.Module | None:
-    return model.get_output_embeddings() if hasattr(model, "get_output_embeddings") else None
+            leaf = not module._modules
+            yield LayerFacts(path, type(module).__name__, bases, tuple(facts), kept.get(path), leaf), own
 
 
 def _facts(path: str, name: str, kind: str, tensor: torch.Tensor, owners: dict[int, str]) -> TensorFacts:
@@ -114,26 +113,106 @@ def _facts(path: str, name: str, kind: str, tensor: torch.Tensor, owners: dict[i
 def compare(before: nn.Module, after: nn.Module, scheme_id: str) -> None:
     """Our bytes and error, with values and from shapes alone, against a model that the library converted."""
     measurer, shapes = Measurer([scheme_id]), Measurer([scheme_id])
-    results = [measurer.layer(facts, tensors)[scheme_id] for facts, tensors in layers(before)]
+    results = {facts.path: measurer.layer(facts, own)[scheme_id] for facts, own in layers(before)}
     for facts, _ in layers(before):
         shapes.layer(facts, None)
-    total = measurer.totals()[scheme_id]
-    assert total["bytes"] == sum(stored_bytes(p.data) for p in after.parameters())
-    assert total["buffer_bytes"] == sum(stored_bytes(b) for b in after.buffers())
-    assert total["bytes"] == sum(layer["bytes"] for layer in results) == shapes.totals()[scheme_id]["bytes"]
+    total, found = measurer.totals()[scheme_id], stored_by_layer(after)
+    assert {path: (result["bytes"], result["buffer_bytes"]) for path, result in results.items()} == {
+        path: found.get(path, (0, 0)) for path in results
+    }
+    assert (total["bytes"], total["buffer_bytes"]) == tuple(map(sum, zip(*found.values(), strict=True)))
+    assert total["bytes"] == shapes.totals()[scheme_id]["bytes"]
     assert shapes.totals()[scheme_id]["relative_error"] is None
-    if any(layer["converted"] for layer in results):
+    if any(result["converted"] for result in results.values()):
         assert total["relative_error"] == pytest.approx(weight_error(before, after), rel=1e-5)
     else:
         assert total["relative_error"] is None
 
 
+def stored_by_layer(model: nn.Module) -> dict[str, tuple[int, int]]:
+    """Bytes of the parameters and of the buffers that each module stores itself, each storage counted once.
+
+    Beside its parameters and buffers a converted module may keep tensors of its own: bitsandbytes a SCB or a
+    quant_state, hqq scales and zeros, torch.ao packed weights with their scales, their biases.
+    """
+    seen: set[int] = set()
+    found: dict[str, tuple[int, int]] = {}
+    for path, module in model.named_modules():
+        if "torch.ao" in type(module).__module__ and path.endswith(("_packed_params", "_all_weight_values")):
+            continue
+        parameters = [p for p in module._parameters.values() if p is not None and id(p) not in seen]
+        buffers = [b for b in module._buffers.values() if b is not None and id(b) not in seen]
+        seen.update(map(id, (*parameters, *buffers)))
+        kept = sum(map(stored_bytes, (p.data for p in parameters))) + sum(map(stored_bytes, _kept(module)))
+        found[path] = (kept, sum(map(stored_bytes, buffers)))
+    return found
+
+
+def _kept(module: nn.Module) -> list[torch.Tensor]:
+    """Tensors that a library's module keeps outside of its parameters and buffers."""
+    weight = module._parameters.get("weight")
+    state = getattr(weight, "quant_state", None)
+    if state is not None:
+        nested = [state.state2.absmax, state.state2.code, state.offset] if state.nested else []
+        return [state.absmax, state.code, *nested]
+    if getattr(weight, "SCB", None) is not None:
+        return [weight.SCB]
+    if type(module).__name__ == "HQQLinear":
+        return [
+            module.meta["scale"],
+            module.meta["zero"],
+            *([module.bias] if module.bias is not None else []),
+        ]
+    if _is_torch_ao(module) and hasattr(module, "get_weight"):
+        return [*_quantized(*module.get_weight().values()), *module.get_bias().values()]
+    if type(module).__module__.startswith("torch.ao.nn.quantized") and callable(
+        getattr(module, "weight", None)
+    ):
+        return [*_quantized(module.weight()), *_present(module.bias())]
+    return []
+
+
+def _quantized(*weights: torch.Tensor) -> Iterator[torch.Tensor]:
+    """The codes of torch's quantized tensors, their float64 scales and their int64 zero points."""
+    for weight in weights:
+        channels = 1 if weight.qscheme() == torch.per_tensor_affine else weight.shape[0]
+        yield weight.int_repr()
+        yield torch.zeros(channels, dtype=torch.float64)
+        yield torch.zeros(channels, dtype=torch.int64)
+
+
 def weight_error(before: nn.Module, after: nn.Module) -> float:
-    """The error over the weights that became tensor subclasses, in float64."""
+    """The error over the converted weights, in float64."""
     error = norm = 0.0
-    for name, parameter in after.named_parameters(remove_duplicate=False):
-        if hasattr(parameter.data, "__tensor_flatten__"):
-            weight = before.get_parameter(name).detach().double()
-            error += float((parameter.data.dequantize().double() - weight).square().sum())
+    for path, module in before.named_modules(remove_duplicate=False):
+        for name, theirs in _dequantized(after.get_submodule(path)):
+            weight = module.get_parameter(name).detach().double()
+            weight = weight.t() if type(module).__name__ == "Conv1D" else weight
+            error += float((theirs.double() - weight).square().sum())
             norm += float(weight.square().sum())
     return math.sqrt(error / norm)
+
+
+def _dequantized(module: nn.Module) -> Iterator[tuple[str, torch.Tensor]]:
+    """Name and values of the weights that a library converted in a module of its own."""
+    weight = module._parameters.get("weight")
+    if type(weight).__name__ in ("Params4bit", "Int8Params"):
+        yield "weight", dequantize_bnb_weight(weight, getattr(module, "state", None))
+    elif type(module).__name__ == "HQQLinear":
+        yield "weight", module.dequantize()
+    elif hasattr(module, "get_weight"):
+        yield from ((name, found.dequantize()) for name, found in module.get_weight().items())
+    elif type(module).__module__.startswith("torch.ao.nn.quantized") and callable(
+        getattr(module, "weight", None)
+    ):
+        yield "weight", module.weight().dequantize()
+    elif weight is not None and hasattr(weight.data, "__tensor_flatten__"):
+        yield "weight", weight.data.dequantize()
+
+
+def _is_torch_ao(module: nn.Module) -> bool:
+    return type(module).__module__.startswith("torch.ao.nn.quantized")
+
+
+def _present(tensor: torch.Tensor | None) -> list[torch.Tensor]:
+    return [] if tensor is None else [tensor]

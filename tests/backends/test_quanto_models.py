@@ -8,18 +8,22 @@ import pytest
 import torch
 from backends import models
 from backends.models import compare
+from bitlens import backends, schemes
 from bitlens.worker.measure import Measurer
 from schemes.quanto_unpacking import unpacking_without_compiler  # noqa: F401
 from torch import nn
 
 quanto = pytest.importorskip("optimum.quanto")
-pytestmark = pytest.mark.usefixtures("unpacking_without_compiler")
+pytestmark = [
+    pytest.mark.usefixtures("unpacking_without_compiler"),
+    # HqqOptimizer reads the mean of a weight that requires a gradient.
+    pytest.mark.filterwarnings("ignore:Converting a tensor with requires_grad:UserWarning"),
+]
 
 
 def converted(model: nn.Module, scheme_id: str) -> nn.Module:
     model = copy.deepcopy(model)
-    quanto.quantize(model, weights=scheme_id.split(".")[1])
-    quanto.freeze(model)
+    exec(backends.get("quanto").snippet(schemes.get(scheme_id)), {"model": model})
     return model
 
 
@@ -33,6 +37,13 @@ def check(model: nn.Module, scheme_id: str) -> None:
 def test_a_model_of_each_kind(build, dtype: torch.dtype, scheme_id: str) -> None:
     torch.manual_seed(0)
     check(build().to(dtype), scheme_id)
+
+
+@pytest.mark.parametrize("scheme_id", ["quanto.qint2", "quanto.qfloat8", "quanto.qint4_hqq"])
+@pytest.mark.parametrize("build", [models.llama, models.gpt2, models.t5], ids=lambda build: build.__name__)
+def test_the_other_formats(build, scheme_id: str) -> None:
+    torch.manual_seed(0)
+    check(build(), scheme_id)
 
 
 @pytest.mark.parametrize("scheme_id", ["quanto.qint8", "quanto.qint4"])

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 import transformers
+from bitlens.backends import facts
 from bitlens.collect import Collector
 from bitlens.measurement import Model
 from bitlens.worker import live, trace
@@ -74,6 +75,6 @@ def test_what_transformers_never_quantizes_is_known() -> None:
     with trace.constructions() as seen:
         model = transformers.LlamaForCausalLM(config)
     found = {layer.path: layer for layer in measured(model, seen, ("bitsandbytes.nf4",)).layers}
-    assert live.output_embeddings(model) == {"lm_head"}
+    assert live.kept_in_float(model) == {"lm_head": facts.KEPT_HEAD}
     assert not found["lm_head"].schemes["bitsandbytes.nf4"].converted
     assert found["model.layers.0.mlp.up_proj"].schemes["bitsandbytes.nf4"].converted

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bitlens.backends.facts import Decision, LayerFacts, left_alone
+from bitlens.backends.facts import KEPT_HEAD, KEPT_IN_FLOAT32, Decision, LayerFacts, cast_all, left_alone
 from bitlens.schemes.base import WEIGHT_DTYPES, Scheme
 
 _CONV1D = "transformers.pytorch_utils.Conv1D"
@@ -17,16 +17,19 @@ class BitsandbytesBackend:
     distribution = "bitsandbytes"
 
     def converts(self, layer: LayerFacts, scheme: Scheme) -> Decision:
-        """Subclasses of Linear are converted too; the output embedding is not, tied or not."""
-        if not layer.is_a(_LINEAR, _CONV1D):
-            return left_alone(f"bitsandbytes converts Linear and Conv1D, not {layer.type}")
+        """No subclass of Linear; not the output embedding, tied or not; not what a class keeps in float32."""
+        if layer.kept == KEPT_IN_FLOAT32:
+            half = any(tensor.dtype == "float16" for tensor in layer.tensors)
+            return left_alone(layer.kept, cast_all(layer, "float32") if half else None)
+        if layer.bases[:1] != (_LINEAR,) and not layer.is_a(_CONV1D):
+            return left_alone(f"transformers replaces exactly Linear, and Conv1D, not {layer.type}")
         weight = layer.tensor("weight")
         if weight is None or weight.kind != "parameter":
             return left_alone("its weight is computed, not a parameter of its own")
         if weight.dtype not in WEIGHT_DTYPES:
             return left_alone(f"its weight is {weight.dtype}, not a float to be quantized")
-        if weight.tied_to is not None or layer.output_embedding:
-            return left_alone("transformers keeps the output embedding and tied weights in float")
+        if weight.tied_to is not None or layer.kept:
+            return left_alone(layer.kept or KEPT_HEAD)
         refusal = scheme.refuses(weight.shape, weight.dtype)
         if refusal is not None:
             return left_alone(refusal)

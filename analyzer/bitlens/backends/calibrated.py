@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bitlens.backends.facts import Decision, LayerFacts, left_alone
+from bitlens.backends.facts import KEPT_HEAD, Decision, LayerFacts, left_alone
 from bitlens.schemes.base import WEIGHT_DTYPES, Scheme
 
 
@@ -20,8 +20,8 @@ class CalibratedBackend:
         weight = layer.tensor("weight")
         if weight is None or weight.kind != "parameter" or weight.dtype not in WEIGHT_DTYPES:
             return left_alone("its weight is no floating parameter of its own")
-        if weight.tied_to is not None or layer.output_embedding:
-            return left_alone("the output embedding and tied weights stay in float")
+        if weight.tied_to is not None or layer.kept:
+            return left_alone(layer.kept or KEPT_HEAD)
         refusal = scheme.refuses(weight.shape, weight.dtype)
         return Decision({"weight": 0}, keeps_ties=False) if refusal is None else left_alone(refusal)
 

@@ -5,6 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+from bitlens.schemes.base import ITEM_BYTES
+
+KEPT_HEAD = "transformers keeps the output embedding and tied weights in float"
+KEPT_LAST = "transformers keeps the module of the last parameter in float"
+KEPT_IN_FLOAT32 = "transformers keeps it in float: the class lists it in _keep_in_fp32_modules"
+
 
 @dataclass(frozen=True)
 class TensorFacts:
@@ -33,8 +39,10 @@ class LayerFacts:
     bases: tuple[str, ...]
     """Dotted names of the classes in the module's method resolution order, its own first."""
     tensors: tuple[TensorFacts, ...]
-    output_embedding: bool = False
-    """Whether transformers' quantizers skip it: its output embedding, or the owner of its last parameter."""
+    kept: str | None = None
+    """Why transformers' quantizers keep it in float, one of the texts below; None where they do not."""
+    leaf: bool = True
+    """Whether the module has no modules below it."""
 
     def tensor(self, name: str) -> TensorFacts | None:
         """The tensor of this name, or None."""
@@ -57,10 +65,19 @@ class Decision:
     """Bytes of the buffers that the library adds to the layer."""
     keeps_ties: bool = True
     """Whether tied parameters still share storage after conversion."""
-    recast: str | None = None
-    """The dtype that the library casts the layer's other floating tensors to, converted or not."""
+    casts: dict[str, str] = field(default_factory=dict)
+    """Names of the tensors that the library casts, converted layer or not, each with its new dtype."""
+    instead: str | None = None
+    """Id of the scheme that the library falls back to for this layer."""
+    note: str | None = None
+    """What the library does differently in a layer that it converts."""
 
 
-def left_alone(reason: str, recast: str | None = None) -> Decision:
+def left_alone(reason: str, casts: dict[str, str] | None = None) -> Decision:
     """The decision to convert nothing in a layer."""
-    return Decision(reason=reason, recast=recast)
+    return Decision(reason=reason, casts=casts or {})
+
+
+def cast_all(layer: LayerFacts, dtype: str) -> dict[str, str]:
+    """Every floating tensor of a layer cast to one dtype."""
+    return {tensor.name: dtype for tensor in layer.tensors if tensor.dtype in ITEM_BYTES}

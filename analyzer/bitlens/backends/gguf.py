@@ -1,39 +1,66 @@
-"""GGUF files as llama.cpp's converters write them, every matrix in one format (`llama-quantize --pure`)."""
+"""GGUF files as llama.cpp writes them: `convert_hf_to_gguf.py`, then `llama-quantize --pure`.
+
+Its rules are those of its published source (`tensor_allows_quantization` and `tensor_type_fallback`; the
+converter's list of tensors that are always float32), read, not run. Names in a GGUF file are the converter's
+own; the patterns below are the ends of the module names that it maps to tensors with a rule of their own.
+"""
 
 from __future__ import annotations
 
-from bitlens.backends.facts import Decision, LayerFacts, left_alone
-from bitlens.schemes.base import WEIGHT_DTYPES, Scheme
+import re
+
+from bitlens.backends.facts import Decision, LayerFacts, TensorFacts, cast_all, left_alone
+from bitlens.schemes.base import WEIGHT_DTYPES, Scheme, Shape
 
 _CONV1D = "transformers.pytorch_utils.Conv1D"
+_FLOAT32 = re.compile(
+    r"(?:^|\.)(?:wpe|embed_positions|position_embeddings|token_type_embeddings|conv1d|primary_router"
+    r"|router(?:\.layer|\.proj|\.gate)?|(?:mlp|feed_forward|block_sparse_moe|mixer|moe|\d+)\.gate(?:\.wg)?)$"
+)
+_FLOAT16 = re.compile(r"\.relative_attention_bias$")
+_FALLBACKS = {"gguf.q4_k": "gguf.q5_0", "gguf.q5_k": "gguf.q5_1", "gguf.q6_k": "gguf.q8_0"}
+_BLOCK = 32
 
 
 class GgufBackend:
-    """Embeddings, heads and fused experts too; vectors stay, and so do rows that are no whole blocks."""
+    """Embeddings, heads and fused experts too; vectors, positions and routers are float32."""
 
     name = "gguf"
     title = "GGUF"
     distribution = "gguf"
 
     def converts(self, layer: LayerFacts, scheme: Scheme) -> Decision:
-        """A tied weight is stored once."""
-        axis = 1 if layer.is_a(_CONV1D) else 0
+        """A tied weight is stored once; rows that are no whole blocks fall back to another format."""
+        casts = cast_all(layer, "float32")
+        if _FLOAT32.search(layer.path):
+            kinds = "positions, token types, routers and state convolutions"
+            return left_alone(f"llama.cpp keeps {kinds} in float32", casts)
         matrices = [t for t in layer.tensors if t.kind == "parameter" and len(t.shape) >= 2]
         floating = [t for t in matrices if t.dtype in WEIGHT_DTYPES]
-        shapes = [(t.shape[1], t.shape[0]) if axis else t.shape for t in floating]
-        refusals = [scheme.refuses(shape, t.dtype) for t, shape in zip(floating, shapes)]
-        converted = {t.name: axis for t, refusal in zip(floating, refusals) if refusal is None}
-        if converted:
-            return Decision(converted)
-        if floating:
-            return left_alone(str(refusals[0]))
-        if matrices:
-            return left_alone(f"its weight is {matrices[0].dtype}, not a float to be quantized")
-        return left_alone("GGUF keeps vectors in float")
+        if not floating:
+            integer = f"its weight is {matrices[0].dtype}, not a float to be quantized" if matrices else None
+            return left_alone(integer or "GGUF keeps vectors in float32", casts)
+        axis = 1 if layer.is_a(_CONV1D) else 0
+        refused = [t for t in floating if scheme.refuses(_rows(t, axis), t.dtype)]
+        halves = {t.name: "float16" for t in floating}
+        if _FLOAT16.search(layer.path):
+            return left_alone("llama.cpp keeps relative position biases in float16", {**casts, **halves})
+        converted = {t.name: axis for t in floating}
+        if not refused:
+            return Decision(converted, casts=casts)
+        why = f"rows of {_rows(refused[0], axis)[-1]} do not fill its blocks, llama-quantize takes"
+        other = _FALLBACKS.get(scheme.id)
+        if other is None or any(_rows(t, axis)[-1] % _BLOCK for t in floating):
+            return left_alone(f"{why} float16", {**casts, **halves})
+        return Decision(converted, casts=casts, instead=other, note=f"{why} {other}")
 
     def snippet(self, scheme: Scheme, model: str = "model") -> str | None:
         """None: a GGUF file is written by llama.cpp's own commands."""
         return None
+
+
+def _rows(tensor: TensorFacts, axis: int) -> Shape:
+    return (tensor.shape[1], tensor.shape[0]) if axis else tensor.shape
 
 
 BACKEND = GgufBackend()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bitlens.backends.facts import Decision, LayerFacts, left_alone
+from bitlens.backends.facts import Decision, LayerFacts, cast_all, left_alone
 from bitlens.schemes.base import WEIGHT_DTYPES, Scheme
 
 _LINEAR = "torch.nn.modules.linear.Linear"
@@ -16,11 +16,14 @@ class HqqBackend:
     distribution = "hqq"
 
     def converts(self, layer: LayerFacts, scheme: Scheme) -> Decision:
-        """Biases and the layers that are left alone are cast to the compute dtype."""
+        """Biases and the layers that are left alone are cast to the compute dtype, except around others."""
+        if not layer.path or not layer.leaf:
+            where = "a bare layer" if not layer.path else "tensors of a module that holds other modules"
+            return left_alone(f"hqq does not touch {where}, which stay in their dtype")
         reason = self._reason(layer, scheme)
         if reason is not None:
-            return left_alone(reason, recast="float16")
-        return Decision({"weight": 0}, keeps_ties=False, recast="float16")
+            return left_alone(reason, cast_all(layer, "float16"))
+        return Decision({"weight": 0}, keeps_ties=False, casts=cast_all(layer, "float16"))
 
     def _reason(self, layer: LayerFacts, scheme: Scheme) -> str | None:
         if layer.bases[:1] != (_LINEAR,):
@@ -39,7 +42,9 @@ class HqqBackend:
             "from hqq.core.quantize import BaseQuantizeConfig\n"
             "from hqq.models.hf.base import AutoHQQHFModel\n\n"
             f"config = BaseQuantizeConfig(nbits={scheme.bits}, group_size=64)\n"
-            f'AutoHQQHFModel.quantize_model({model}, config, compute_dtype=torch.float16, device="cpu")\n'
+            '# The name "" stands for every block: the library finds those of few models by itself.\n'
+            f"AutoHQQHFModel.quantize_model(\n"
+            f'    {model}, config, compute_dtype=torch.float16, device={{"": "cpu"}}\n)\n'
         )
 
 

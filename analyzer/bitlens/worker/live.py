@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from typing import Any, Callable
 
 import torch
 
-from bitlens.backends.facts import LayerFacts, TensorFacts
+from bitlens.backends.facts import KEPT_HEAD, KEPT_IN_FLOAT32, KEPT_LAST, LayerFacts, TensorFacts
 from bitlens.worker import tensors
 from bitlens.worker.failure import Refused
 from bitlens.worker.loads import Loads, Read
@@ -45,7 +46,7 @@ class _Layers:
         self._loads = loads
         self._ties = tensors.Ties()
         self._fresh = _fresh(model, loads)
-        self._outputs = output_embeddings(model)
+        self._kept = kept_in_float(model)
 
     def sources(self) -> list[LayerSource]:
         """Raises Refused beyond MAX_LAYERS."""
@@ -71,7 +72,8 @@ class _Layers:
             file=place[0] if place else None,
             line=place[1] if place else None,
             note=f"initial values, not in the checkpoint: {', '.join(fresh)}" if fresh else None,
-            output_embedding=path in self._outputs,
+            kept=self._kept.get(path),
+            leaf=not module._modules,
         )
         before = self._seen.before(module)
         return _as_it_was(source, before) if before and before.parameters else source
@@ -117,17 +119,28 @@ def _facts(path: str, item: tensors.Owned, ties: tensors.Ties) -> TensorFacts:
     )
 
 
-def output_embeddings(model: torch.nn.Module) -> frozenset[str]:
-    """Paths that transformers' quantizers leave in float: the output embedding, the last parameter's owner.
+def kept_in_float(model: torch.nn.Module) -> dict[str, str]:
+    """Paths of the modules that transformers' quantizers skip, and why (the rules of its `HfQuantizer`).
 
     Empty for a model of another library, which has no such filter.
     """
     if not hasattr(model, "get_output_embeddings"):
-        return frozenset()
+        return {}
     head = model.get_output_embeddings()  # type: ignore[operator]
-    names = {path for path, module in model.named_modules() if head is not None and module is head}
+    ties: Any = getattr(model, "all_tied_weights_keys", None) or {}
     last = [name for name, _ in model.named_parameters()][-1:]
-    return frozenset(names | {name.removesuffix(".weight") for name in last})
+    names = {path: KEPT_HEAD for path, module in model.named_modules() if module is head}
+    names.update({name.removesuffix(".weight"): KEPT_HEAD for name in (*ties, *ties.values())})
+    names.update({name: KEPT_LAST for name in (n.removesuffix(".weight") for n in last) if name not in names})
+    listed = getattr(model, "_keep_in_fp32_modules", None) or ()
+    patterns = [(re.escape(name), name, why) for name, why in names.items()]
+    patterns += [(pattern, pattern, KEPT_IN_FLOAT32) for pattern in listed]
+    known = [(re.compile(rf"(?:{key})(?:(?<=\.)|(?=\.|$))"), end, why) for key, end, why in patterns]
+    kept = {
+        path: next((why for start, end, why in known if start.match(path) or path.endswith(end)), None)
+        for path, _ in model.named_modules()
+    }
+    return {path: why for path, why in kept.items() if why}
 
 
 def bases_of(cls: type) -> tuple[str, ...]:

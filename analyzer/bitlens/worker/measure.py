@@ -60,12 +60,12 @@ class Measurer:
         """Scheme id to tensor name to sums: each tensor is read once for all the schemes that convert it."""
         if tensors is None:
             return {}
-        asked: dict[str, dict[int, list[Scheme]]] = defaultdict(lambda: defaultdict(list))
+        asked: dict[str, dict[int, dict[str, Scheme]]] = defaultdict(lambda: defaultdict(dict))
         for scheme in self._schemes:
             if scheme.needs_data:
                 continue
             for name, axis in decisions[scheme.id].converted.items():
-                asked[name][axis].append(scheme)
+                asked[name][axis][scheme.id] = _used(scheme, decisions[scheme.id])
         found: dict[str, dict[str, Sums]] = defaultdict(dict)
         for name, by_axis in asked.items():
             if name not in tensors:
@@ -73,8 +73,9 @@ class Measurer:
             weight = tensors[name]
             for axis, chosen in by_axis.items():
                 rows = weight.movedim(axis, 0) if axis else weight
-                for id, sums in _measure(self._streamer, rows, chosen).items():
-                    found[id][name] = sums
+                measured = _measure(self._streamer, rows, tuple(dict.fromkeys(chosen.values())))
+                for id, used in chosen.items():
+                    found[id][name] = measured[used.id]
         return found
 
     def _result(
@@ -83,7 +84,7 @@ class Measurer:
         stored = self._models[scheme.id].add(facts, decision, sums)
         parameters = {t.name for t in facts.tensors if t.kind == "parameter"}
         weights = [part for name, part in (sums or {}).items() if name in parameters]
-        notes = [text for text in (decision.reason or scheme.caveat,) if text]
+        notes = [text for text in (decision.reason or decision.note or scheme.caveat,) if text]
         for name, part in (sums or {}).items():
             notes += _notes(scheme, part, None if name in parameters else name)
         return {
@@ -119,7 +120,7 @@ class _Account:
             key = (own if converted and not decision.keeps_ties else shared, converted)
             if key in self._stored:
                 continue
-            size = _size(self._scheme, tensor, decision)
+            size = _size(_used(self._scheme, decision), tensor, decision)
             self._stored[key] = (tensor.kind, size)
             new[tensor.kind] += size
             if tensor.kind == "parameter" and sums and tensor.name in sums:
@@ -143,6 +144,11 @@ class _Account:
         }
 
 
+def _used(scheme: Scheme, decision: Decision) -> Scheme:
+    """The scheme that the library really takes for a layer."""
+    return schemes.get(decision.instead) if decision.instead else scheme
+
+
 def _full_name(facts: LayerFacts, tensor: TensorFacts) -> str:
     return f"{facts.path}.{tensor.name}" if facts.path else tensor.name
 
@@ -150,8 +156,8 @@ def _full_name(facts: LayerFacts, tensor: TensorFacts) -> str:
 def _size(scheme: Scheme, tensor: TensorFacts, decision: Decision) -> int:
     axis = decision.converted.get(tensor.name)
     if axis is None:
-        recast = decision.recast if tensor.dtype in ITEM_BYTES else None
-        return numel(tensor.shape) * ITEM_BYTES[recast] if recast else tensor.bytes
+        cast = decision.casts.get(tensor.name)
+        return numel(tensor.shape) * ITEM_BYTES[cast] if cast else tensor.bytes
     shape = (tensor.shape[axis], *tensor.shape[:axis], *tensor.shape[axis + 1 :]) if axis else tensor.shape
     return scheme.stored_bytes(shape, tensor.dtype)
 

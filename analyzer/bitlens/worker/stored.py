@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 
 import torch
 
@@ -13,7 +14,7 @@ from bitlens.worker.checkpoints.from_config import build_from_config
 from bitlens.worker.checkpoints.layers import CheckpointLayer, describe
 from bitlens.worker.checkpoints.opening import locate, open_checkpoint
 from bitlens.worker.failure import Failure
-from bitlens.worker.live import dtypes_of, lines_of, on_device, output_embeddings
+from bitlens.worker.live import dtypes_of, kept_in_float, lines_of, on_device
 from bitlens.worker.stream import LayerSource, Stream
 from bitlens.worker.wire import Job
 
@@ -32,8 +33,8 @@ def measure(job: Job, stream: Stream, device: str) -> None:
             model, problems = _class_of(folder)
         described = describe(checkpoint, model=model)
         known = model if model is not None and described.class_name else None
-        outputs = output_embeddings(known) if known is not None else frozenset()
-        layers = [_source(layer, known, seen, device, outputs) for layer in described.layers]
+        kept = kept_in_float(known) if known is not None else {}
+        layers = [_source(layer, known, seen, device, kept) for layer in described.layers]
         stream.begin(
             **{"class": type(known).__name__ if known is not None else checkpoint.format},
             weights="checkpoint",
@@ -63,7 +64,7 @@ def _source(
     model: torch.nn.Module | None,
     seen: trace.Constructions,
     device: str,
-    outputs: frozenset[str],
+    kept: Mapping[str, str],
 ) -> LayerSource:
     place = seen.place(model.get_submodule(layer.path)) if model is not None else None
     return LayerSource(
@@ -76,5 +77,6 @@ def _source(
         file=place[0] if place else None,
         line=place[1] if place else None,
         note=layer.note,
-        output_embedding=layer.path in outputs,
+        kept=kept.get(layer.path),
+        leaf=layer.leaf,
     )

@@ -34,8 +34,10 @@ class LayerSource(NamedTuple):
     file: str | None = None
     line: int | None = None
     note: str | None = None
-    output_embedding: bool = False
-    """Whether transformers' quantizers skip it."""
+    kept: str | None = None
+    """Why transformers' quantizers keep it in float; None where they do not."""
+    leaf: bool = True
+    """Whether the module has no modules below it."""
 
 
 class Stream:
@@ -61,7 +63,7 @@ class Stream:
     def layer(self, source: LayerSource) -> None:
         """Measure one layer and send it."""
         facts = source.before or LayerFacts(
-            source.path, source.type, source.bases, source.tensors, source.output_embedding
+            source.path, source.type, source.bases, source.tensors, source.kept, source.leaf
         )
         own = [t for t in source.tensors if t.tied_to is None]
         parameters = [t for t in own if t.kind == "parameter"]

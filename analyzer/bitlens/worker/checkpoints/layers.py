@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Hashable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -34,6 +34,8 @@ class CheckpointLayer:
     stored: frozenset[str]
     """Names of the tensors whose values the checkpoint holds."""
     note: str | None = None
+    leaf: bool = True
+    """Whether no other layer lies below it."""
 
 
 @dataclass
@@ -87,7 +89,10 @@ def infer_layers(checkpoint: Checkpoint) -> list[CheckpointLayer]:
         groups.setdefault(name.rpartition(".")[0], []).append(checkpoint.info(name))
         first.setdefault(checkpoint.storage_key(name), name)
     ties = {name: first[checkpoint.storage_key(name)] for name in checkpoint.names()}
-    return [_inferred_layer(checkpoint, path, infos, ties) for path, infos in groups.items()]
+    parts = [path.split(".") for path in groups]
+    inner = {".".join(names[:depth]) for names in parts for depth in range(len(names))}
+    layers = [_inferred_layer(checkpoint, path, infos, ties) for path, infos in groups.items()]
+    return [replace(layer, leaf=layer.path not in inner) for layer in layers]
 
 
 def _inferred_layer(
@@ -161,6 +166,7 @@ class _ModelLayers:
             lambda name: self._read(dot + name, readers.get(name)),
             frozenset(readers),
             _note(absent, extra),
+            leaf=not module._modules,
         )
 
     def _source(self, name: str, tensor: torch.Tensor) -> Source | None:
