@@ -11,6 +11,7 @@ from typing import Any
 
 import bitlens
 from bitlens.settings import declared
+from bitlens_server.__main__ import COMMANDS
 
 EXTENSION = Path(__file__).parents[2] / "editor-client" / "vscode"
 
@@ -42,3 +43,10 @@ def test_the_lock_names_no_registry() -> None:
 def test_every_text_is_there_in_chinese() -> None:
     """The texts of the code itself are compared by the extension's own tests."""
     assert read("package.nls.json").keys() == read("package.nls.zh-cn.json").keys()
+
+
+def test_no_command_has_the_name_of_one_of_the_servers() -> None:
+    """The client library registers those itself, and refuses to start where a name is taken."""
+    ours = {command["command"] for command in read("package.json")["contributes"]["commands"]}
+    assert ours
+    assert not ours & COMMANDS.keys()

@@ -32,7 +32,7 @@ export function registerCommands(parts: Parts): vscode.Disposable[] {
     toggleInlayHints: async () => server.execute("bitlens.toggleHints"),
     openModelTree: async () => tree.show(await modelAtCaret(server)),
     openReport: async () => openReport(parts),
-    quantizeToFit: async () => quantizeToFit(server, parts.notices),
+    quantizeModelToFit: async () => quantizeToFit(server, parts.notices),
     restartServer: async () => server.restart(),
     showLogs: () => { log.show(); },
     printDebugInformation: async () => printDebugInformation(parts),
