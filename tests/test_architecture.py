@@ -16,6 +16,8 @@ PACKAGE = Path(bitlens.__file__).parent
 USER_PROCESS = [PACKAGE / "__init__.py", *sorted(
     file for room in ("worker", "schemes", "backends") for file in (PACKAGE / room).rglob("*.py")
 )]  # fmt: skip
+TRITON = {PACKAGE / "worker/kernels" / name for name in ("device.py", "formulas.py")}
+"""Loaded by a function, and only where triton is."""
 HEAVY = {"torch", "transformers", "numpy", "safetensors", "gguf", "rich", "pygls", "lsprotocol"}
 
 
@@ -64,7 +66,8 @@ def test_what_runs_in_the_users_interpreter_loads_the_standard_library_and_torch
         if top == "bitlens":
             assert ".".join(name.split(".")[:2]) in ours, f"{name} does not exist where a model is built"
         else:
-            assert top in sys.stdlib_module_names or top == "torch", f"{name} is not there for every user"
+            allowed = {"torch", "triton"} if file in TRITON else {"torch"}
+            assert top in sys.stdlib_module_names or top in allowed, f"{name} is not there for every user"
 
 
 @pytest.mark.parametrize("file", sorted((PACKAGE / "schemes").rglob("*.py")), ids=id_of)
@@ -117,7 +120,10 @@ def test_what_runs_in_the_users_interpreter_loads_on_python_3_9() -> None:
         for file in USER_PROCESS
         if file.name != "__main__.py"
     ]
-    torch = {"torch", *(name for file in USER_PROCESS for name in imports(file) if name.startswith("torch."))}
+    torch = {
+        "torch",
+        *(name for file in USER_PROCESS for name in imports(file) if name.startswith(("torch.", "triton"))),
+    }
     command = [python, "-B", "-c", OLDEST_USER, str(PACKAGE.parent), ",".join(torch), ",".join(modules)]
     ran = subprocess.run(command, capture_output=True, text=True)
     assert ran.returncode == 0, ran.stderr

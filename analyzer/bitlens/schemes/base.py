@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
 Shape = Sequence[int]
 
+Fused = tuple[Any, ...]
+"""A formula of `worker/kernels/formulas.py`, by name, and its numbers."""
+
 ITEM_BYTES = {
     "float64": 8,
     "float32": 4,
@@ -23,6 +26,9 @@ ITEM_BYTES = {
     "float8_e5m2": 1,
 }
 """Bytes of one element of torch's floating dtypes, by their names."""
+
+FLOAT8 = {"float8_e4m3fn": (3, 2.0**-6, 448.0), "float8_e5m2": (2, 2.0**-14, 57344.0)}
+"""Mantissa bits, least normal and greatest finite value of torch's float8 dtypes."""
 
 WEIGHT_DTYPES = ("float64", "float32", "bfloat16", "float16")
 """The dtypes of a weight that is not quantized yet."""
@@ -105,6 +111,10 @@ class Scheme(ABC):
 
     def refuses(self, shape: Shape, dtype: str) -> str | None:
         """Why the library cannot store a weight of this shape and dtype, or None where it can."""
+        return None
+
+    def fused(self, shape: Shape, dtype: str) -> Fused | None:
+        """The GPU formula that does the same to such a weight, or None where there is none."""
         return None
 
     def prepare(self, torch: Any, weight: Tensor, shape: Shape) -> Any:

@@ -5,9 +5,10 @@ Blocks run over the flattened weight and cross its rows; the last one may be sho
 
 from __future__ import annotations
 
+import struct
 from typing import TYPE_CHECKING, Any
 
-from bitlens.schemes.base import Chunk, Scheme, Shape, in_own_dtype, numel
+from bitlens.schemes.base import Chunk, Fused, Scheme, Shape, in_own_dtype, numel
 from bitlens.schemes.nearest import Nearest
 
 if TYPE_CHECKING:
@@ -80,6 +81,10 @@ class Bitsandbytes4bit(Scheme):
         nearest = Nearest(torch, torch.tensor(self._values, device=weight.device))
         return nearest, _quantized_twice(torch, weight) if self.double else None
 
+    def fused(self, shape: Shape, dtype: str) -> Fused | None:
+        values = self._values
+        return None if self.double else ("nearest", len(values) - 1, *values, *_midpoints(values))
+
     def round_trip(self, chunk: Chunk) -> Tensor:
         nearest, scales = chunk.state
         torch, largest = chunk.torch, chunk.absmax()
@@ -103,6 +108,15 @@ class Bitsandbytes4bit(Scheme):
         if not self.double:
             return packed + 4 * blocks
         return packed + blocks + 4 * -(-blocks // _OUTER) + 4 * 256 + 4
+
+
+def _midpoints(values: tuple[float, ...]) -> tuple[float, ...]:
+    """Halfway between neighbours, as float32 computes it."""
+    return tuple(_single(_single(a) + _single(b)) / 2 for a, b in zip(values, values[1:]))
+
+
+def _single(value: float) -> float:
+    return float(struct.unpack("f", struct.pack("f", value))[0])
 
 
 def _quantized_twice(torch: Any, weight: Tensor) -> Tensor:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bitlens.schemes.base import Chunk, Scheme, Shape, numel, row_length
+from bitlens.schemes.base import Chunk, Fused, Scheme, Shape, numel, row_length
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -29,6 +29,9 @@ class LlmInt8(Scheme):
 
     def block(self, shape: Shape, dtype: str) -> int:
         return row_length(shape)
+
+    def fused(self, shape: Shape, dtype: str) -> Fused | None:
+        return ("llm_int8", _INVERSE)
 
     def round_trip(self, chunk: Chunk) -> Tensor:
         half = chunk.torch.float16

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bitlens.schemes.base import ITEM_BYTES, Chunk, Scheme, Shape, numel
+from bitlens.schemes.base import FLOAT8, ITEM_BYTES, Chunk, Fused, Scheme, Shape, numel
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -28,6 +28,9 @@ class Cast(Scheme):
 
     def block(self, shape: Shape, dtype: str) -> int:
         return 1
+
+    def fused(self, shape: Shape, dtype: str) -> Fused | None:
+        return ("cast_float8", *FLOAT8[self.dtype]) if self.dtype in FLOAT8 else (f"cast_{self.dtype}",)
 
     def round_trip(self, chunk: Chunk) -> Tensor:
         narrow: Tensor = chunk.buffer(getattr(chunk.torch, self.dtype))

@@ -8,7 +8,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import TYPE_CHECKING, Any
 
-from bitlens.schemes.base import Chunk, Scheme, Shape, numel
+from bitlens.schemes.base import Chunk, Fused, Scheme, Shape, numel
 from bitlens.schemes.nearest import Nearest
 
 if TYPE_CHECKING:
@@ -50,6 +50,9 @@ class _Gguf(Scheme):
 class Q8(_Gguf):
     """d = absmax / 127, q = round(W * (1 / d)) with halves away from zero, Ŵ = q half(d)."""
 
+    def fused(self, shape: Shape, dtype: str) -> Fused | None:
+        return ("gguf_q8",)
+
     def round_trip(self, chunk: Chunk) -> Tensor:
         torch = chunk.torch
         scale = chunk.absmax() / 127
@@ -64,6 +67,9 @@ class Symmetric(_Gguf):
     """d = m / -2^(b-1), m the signed value of greatest magnitude;
     q = clamp(trunc(W * (1 / d) + 2^(b-1) + 1/2), 0, 2^b - 1), Ŵ = (q - 2^(b-1)) half(d)."""
 
+    def fused(self, shape: Shape, dtype: str) -> Fused | None:
+        return ("gguf_symmetric", 2.0 ** (self.bits - 1))
+
     def round_trip(self, chunk: Chunk) -> Tensor:
         middle = 2 ** (self.bits - 1)
         greatest = signed_absmax(chunk.torch, chunk.weight, chunk.low(), chunk.high())
@@ -75,6 +81,9 @@ class Symmetric(_Gguf):
 
 class Affine(_Gguf):
     """d = (max - min) / (2^b - 1), q = trunc((W - min) * (1 / d) + 1/2), Ŵ = half(d) q + half(min)."""
+
+    def fused(self, shape: Shape, dtype: str) -> Fused | None:
+        return ("gguf_affine", 2.0**self.bits - 1)
 
     def round_trip(self, chunk: Chunk) -> Tensor:
         low, top = chunk.low(), 2**self.bits - 1

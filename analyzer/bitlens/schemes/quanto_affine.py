@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bitlens.schemes.base import ITEM_BYTES, Chunk, Scheme, Shape, numel, row_length
+from bitlens.schemes.base import ITEM_BYTES, Chunk, Fused, Scheme, Shape, numel, row_length
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -55,6 +55,9 @@ class QuantoAffine(Scheme):
                 f" output features divisible by 16, this layer has {shape[0]}"
             )
         return None
+
+    def fused(self, shape: Shape, dtype: str) -> Fused | None:
+        return ("quanto_affine", 2.0**self.bits - 1, self.bits == 4 and is_tinygemm(shape, dtype))
 
     def round_trip(self, chunk: Chunk) -> Tensor:
         low, top = chunk.low(), 2**self.bits - 1

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from bitlens.schemes.base import ITEM_BYTES, Chunk, Shape, numel
+from bitlens.schemes.base import ITEM_BYTES, Chunk, Fused, Shape, numel
 from bitlens.schemes.quanto_affine import QuantoAffine, group_size, is_tinygemm
 
 if TYPE_CHECKING:
@@ -57,6 +57,9 @@ class QuantoHqq(QuantoAffine):
             best, least, shift = error, shift, following
             strength *= 1.01
         return _State(scale, least)
+
+    def fused(self, shape: Shape, dtype: str) -> Fused | None:
+        return None
 
     def round_trip(self, chunk: Chunk) -> Tensor:
         block, span = max(1, self.block(chunk.shape, chunk.dtype)), _span(chunk.shape)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bitlens.schemes.base import ITEM_BYTES, Chunk, Scheme, Shape, numel, row_length
+from bitlens.schemes.base import FLOAT8, ITEM_BYTES, Chunk, Fused, Scheme, Shape, numel, row_length
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -32,6 +32,9 @@ class QuantoInt8(_QuantoSymmetric):
     id = "quanto.qint8"
     title = "int8 weights of optimum-quanto"
 
+    def fused(self, shape: Shape, dtype: str) -> Fused | None:
+        return ("quanto_int8",)
+
     def round_trip(self, chunk: Chunk) -> Tensor:
         scale = chunk.absmax() / 127
         # The library stores int8(0 / 0) for a row of zeros and multiplies it by 0.
@@ -51,6 +54,9 @@ class QuantoFloat8(_QuantoSymmetric):
         self.title = f"{dtype} weights of optimum-quanto"
         self.dtype = dtype
         self.top = greatest
+
+    def fused(self, shape: Shape, dtype: str) -> Fused | None:
+        return ("quanto_float8", *FLOAT8[self.dtype])
 
     def round_trip(self, chunk: Chunk) -> Tensor:
         scale = chunk.absmax() / self.top

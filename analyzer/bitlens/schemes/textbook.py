@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import TYPE_CHECKING
 
-from bitlens.schemes.base import Chunk, Scheme, Shape, numel, row_length
+from bitlens.schemes.base import Chunk, Fused, Scheme, Shape, numel, row_length
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -46,6 +46,9 @@ class _Textbook(Scheme):
     def stored_bytes(self, shape: Shape, dtype: str) -> int:
         blocks = {"tensor": 1, "channel": shape[0], "g128": numel(shape) // 128}[self.per]
         return -(-numel(shape) * self.bits // 8) + blocks * self.block_overhead
+
+    def fused(self, shape: Shape, dtype: str) -> Fused | None:
+        return (self.form, float(self.top))
 
     @abstractmethod
     def round_trip(self, chunk: Chunk) -> Tensor: ...

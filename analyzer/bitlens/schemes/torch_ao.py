@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bitlens.schemes.base import Chunk, Scheme, Shape, numel, row_length
+from bitlens.schemes.base import Chunk, Fused, Scheme, Shape, numel, row_length
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -30,6 +30,9 @@ class TorchAoInt8(Scheme):
 
     def block(self, shape: Shape, dtype: str) -> int:
         return row_length(shape) if self.channels else numel(shape)
+
+    def fused(self, shape: Shape, dtype: str) -> Fused | None:
+        return ("torch_ao_int8", 2.0**-23)
 
     def round_trip(self, chunk: Chunk) -> Tensor:
         scale = (chunk.absmax() / 127.5).clamp(min=2.0**-23)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bitlens.schemes.base import Chunk, Scheme, Shape, in_own_dtype, numel, row_length
+from bitlens.schemes.base import FLOAT8, Chunk, Fused, Scheme, Shape, in_own_dtype, numel, row_length
 from bitlens.schemes.torchao_int import ONE_INPUT
 
 if TYPE_CHECKING:
@@ -30,6 +30,9 @@ class TorchaoFloat8(Scheme):
 
     def refuses(self, shape: Shape, dtype: str) -> str | None:
         return ONE_INPUT if row_length(shape) == 1 and shape[0] > 1 else None
+
+    def fused(self, shape: Shape, dtype: str) -> Fused | None:
+        return ("torchao_float8", *FLOAT8["float8_e4m3fn"])
 
     def round_trip(self, chunk: Chunk) -> Tensor:
         scale = (chunk.absmax().to(getattr(chunk.torch, chunk.dtype)) / 448.0).float()

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bitlens.schemes.base import ITEM_BYTES, Chunk, Scheme, Shape, in_own_dtype, numel, row_length
+from bitlens.schemes.base import ITEM_BYTES, Chunk, Fused, Scheme, Shape, in_own_dtype, numel, row_length
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+
+LEAST_NORMAL = {"float32": 2.0**-126, "bfloat16": 2.0**-126, "float16": 2.0**-14}
 
 ONE_INPUT = "torchao raises for a layer with one input feature"
 
@@ -44,6 +46,9 @@ class TorchaoInt8(Scheme):
     def refuses(self, shape: Shape, dtype: str) -> str | None:
         return refuses_integers(shape, dtype)
 
+    def fused(self, shape: Shape, dtype: str) -> Fused | None:
+        return ("torchao_int8", 2.0**-23)
+
     def round_trip(self, chunk: Chunk) -> Tensor:
         absmax = chunk.absmax().to(getattr(chunk.torch, chunk.dtype))
         scale = (absmax / 127.5).clamp(min=2.0**-23).float()
@@ -73,6 +78,9 @@ class TorchaoInt4Unpacked(Scheme):
         if row_length(shape) % 32:
             return f"torchao raises: {row_length(shape)} input features are not divisible by the group of 32"
         return refuses_integers(shape, dtype)
+
+    def fused(self, shape: Shape, dtype: str) -> Fused | None:
+        return ("torchao_int4_unpacked", LEAST_NORMAL[dtype]) if dtype in LEAST_NORMAL else None
 
     def round_trip(self, chunk: Chunk) -> Tensor:
         own = getattr(chunk.torch, chunk.dtype)
@@ -110,6 +118,9 @@ class TorchaoInt4(Scheme):
         if row_length(shape) % 128:
             return f"torchao leaves it in float without a word: {row_length(shape)} input features % 128 != 0"
         return refuses_integers(shape, dtype)
+
+    def fused(self, shape: Shape, dtype: str) -> Fused | None:
+        return ("torchao_int4",)
 
     def round_trip(self, chunk: Chunk) -> Tensor:
         own = getattr(chunk.torch, chunk.dtype)

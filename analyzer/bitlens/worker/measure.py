@@ -15,6 +15,7 @@ from torch import Tensor
 from bitlens import backends, schemes
 from bitlens.backends import Decision, LayerFacts, TensorFacts
 from bitlens.schemes.base import ITEM_BYTES, Scheme, numel
+from bitlens.worker.kernels.fused import FusedKernels
 from bitlens.worker.passes import CHUNK_ELEMENTS, Streamer, Sums
 
 _SQUARES_SAFELY = (1e-16, 1e16)
@@ -37,6 +38,7 @@ class Measurer:
         """Raises UnknownScheme."""
         self._schemes = [schemes.get(id) for id in dict.fromkeys(scheme_ids)]
         self._streamer = Streamer(threads, chunk_elements)
+        self._fused = FusedKernels()
         self._models = {scheme.id: _Account(scheme) for scheme in self._schemes}
 
     def layer(self, facts: LayerFacts, tensors: Mapping[str, Tensor] | None) -> dict[str, dict[str, Any]]:
@@ -49,6 +51,11 @@ class Measurer:
             scheme.id: self._result(scheme, facts, decisions[scheme.id], sums.get(scheme.id))
             for scheme in self._schemes
         }
+
+    @property
+    def notes(self) -> Sequence[str]:
+        """What should be said of how it was measured."""
+        return self._fused.notes
 
     def totals(self) -> dict[str, dict[str, Any]]:
         """The layers measured so far as one model per scheme, converted by its library's default filter."""
@@ -73,7 +80,7 @@ class Measurer:
             weight = tensors[name]
             for axis, chosen in by_axis.items():
                 rows = weight.movedim(axis, 0) if axis else weight
-                measured = _measure(self._streamer, rows, tuple(dict.fromkeys(chosen.values())))
+                measured = _measure(self._fused, self._streamer, rows, tuple(dict.fromkeys(chosen.values())))
                 for id, used in chosen.items():
                     found[id][name] = measured[used.id]
         return found
@@ -162,9 +169,15 @@ def _size(scheme: Scheme, tensor: TensorFacts, decision: Decision) -> int:
     return scheme.stored_bytes(shape, tensor.dtype)
 
 
-def _measure(streamer: Streamer, weight: Tensor, chosen: Sequence[Scheme]) -> dict[str, Sums]:
-    """Float32 sums, and float64 ones for the schemes whose squares could leave float32's range."""
-    sums = streamer.measure(weight, chosen)
+def _measure(
+    fused: FusedKernels, streamer: Streamer, weight: Tensor, chosen: Sequence[Scheme]
+) -> dict[str, Sums]:
+    """Float32 sums, and float64 ones for the schemes whose squares could leave float32's range.
+
+    What a GPU's kernels have no number for (no formula, NaN, infinity) is measured chunk by chunk.
+    """
+    sums = fused.measure(weight, chosen)
+    sums.update(streamer.measure(weight, [scheme for scheme in chosen if scheme.id not in sums]))
     extreme = [scheme for scheme in chosen if not _is_tame(sums[scheme.id])]
     if extreme:
         sums.update(streamer.measure(weight, extreme, precise=True))

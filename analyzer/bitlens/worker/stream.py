@@ -91,6 +91,8 @@ class Stream:
 
     def end(self, lines: list[dict[str, Any]], dtypes: dict[str, int]) -> None:
         """Send what is known of the whole model."""
+        for note in self._measurer.notes:
+            self.problem(Failure("gpu-fallback", note), "information")
         self._send({"event": "lines", "lines": lines})
         self._send({"event": "totals", "schemes": self._measurer.totals(), "dtypes": dtypes})
 

@@ -1,0 +1,144 @@
+"""The kernel that measures: a weight, seen as rows, under many formats in one launch.
+
+Each program takes ROWS whole rows in tiles of COLUMNS and leaves its partial sums: no atomics, so that the
+same weight gives the same bits. The extremes of a row come from a first walk along it (none where no format
+asks); the second finds the row in the cache. A thread sums its elements in float32, a program in float64.
+"""
+
+from __future__ import annotations
+
+import triton
+import triton.language as tl
+
+from bitlens.worker.kernels.formulas import BFLOAT16, round_trip
+
+
+@triton.jit
+def _values(weight, offsets, mask, DTYPE: tl.constexpr, EVEN: tl.constexpr):
+    """Weights as float32, 0 outside; bfloat16 comes as the int16 of its bits, which a shift widens."""
+    if EVEN:
+        raw = tl.load(weight + offsets)
+    else:
+        raw = tl.load(weight + offsets, mask=mask, other=0)
+    if DTYPE == BFLOAT16:
+        return (raw.to(tl.int32) << 16).to(tl.float32, bitcast=True)
+    else:
+        return raw.to(tl.float32)
+
+
+@triton.jit
+def _greatest(x, VECTOR: tl.constexpr):
+    """Greatest magnitude of what each thread loads at once."""
+    return tl.max(tl.reshape(tl.abs(x), [x.numel // VECTOR, VECTOR]), axis=1)
+
+
+@triton.jit
+def _error(
+    x, mask, row_low, row_high, extremes,
+    NAME: tl.constexpr, BLOCK: tl.constexpr, P: tl.constexpr, AT: tl.constexpr,
+    DTYPE: tl.constexpr, EVEN: tl.constexpr, NATIVE: tl.constexpr,
+):  # fmt: skip
+    """What one format adds to each value of a tile."""
+    if BLOCK > 1:
+        values = tl.reshape(x, [x.numel // BLOCK, BLOCK])
+        low = tl.min(values, axis=1, keep_dims=True)
+        high = tl.max(values, axis=1, keep_dims=True)
+    else:
+        values = x
+        low = row_low
+        high = row_high
+    if BLOCK == -1:
+        low = tl.load(extremes)
+        high = tl.load(extremes + 1)
+    error = round_trip(values, low, high, tl.maximum(-low, high), NAME, P, AT, DTYPE, NATIVE) - values
+    error = tl.reshape(error, x.shape)
+    if not EVEN:
+        error = tl.where(mask, error, 0.0)
+    return error
+
+
+@triton.jit
+def measure_rows(
+    weight, extremes, out, total, length,
+    NAMES: tl.constexpr, BLOCKS: tl.constexpr, PLACES: tl.constexpr, NUMBERS: tl.constexpr,
+    ROW_EXTREMES: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr, VECTOR: tl.constexpr,
+    DTYPE: tl.constexpr, EVEN: tl.constexpr, NATIVE: tl.constexpr,
+):  # fmt: skip
+    """Program i writes `out[i]`: squared norm, greatest magnitude, then of each format its squared error, its
+    greatest error and (casts) how many values vanished.
+
+    `weight` has `total` elements in rows of `length`. Format i is NAMES[i] with its numbers from
+    NUMBERS[PLACES[i]] on, in blocks of BLOCKS[i] elements; 0 is a row and -1 the tensor, whose least and
+    greatest value are `extremes`.
+    """
+    first = tl.program_id(0).to(tl.int64) * ROWS * length
+    weight += first
+    left = total - first
+    row = tl.arange(0, ROWS)[:, None] * length
+    column = tl.arange(0, COLUMNS)[None, :]
+    low = tl.full([ROWS, COLUMNS], float("inf"), tl.float32)
+    high = tl.full([ROWS, COLUMNS], float("-inf"), tl.float32)
+    if ROW_EXTREMES:
+        for start in range(0, length, COLUMNS):
+            at = start + column
+            mask = (at < length) & (row + at < left)
+            x = _values(weight, row + at, mask, DTYPE, EVEN)
+            if EVEN:
+                low = tl.minimum(low, x)
+                high = tl.maximum(high, x)
+            else:
+                low = tl.minimum(low, tl.where(mask, x, float("inf")))
+                high = tl.maximum(high, tl.where(mask, x, float("-inf")))
+    row_low = tl.min(low, axis=1, keep_dims=True)
+    row_high = tl.max(high, axis=1, keep_dims=True)
+    zeros = tl.full([ROWS, COLUMNS], 0.0, tl.float32)
+    none = tl.full([ROWS * COLUMNS // VECTOR], 0.0, tl.float32)
+    norm = zeros
+    greatest = none
+    squares = ()
+    worst = ()
+    vanished = ()
+    for _ in tl.static_range(len(NAMES)):
+        squares = squares + (zeros,)
+        worst = worst + (none,)
+        vanished = vanished + (none,)
+    for start in range(0, length, COLUMNS):
+        at = start + column
+        mask = (at < length) & (row + at < left)
+        x = _values(weight, row + at, mask, DTYPE, EVEN)
+        norm = tl.fma(x, x, norm)
+        greatest = tl.maximum(greatest, _greatest(x, VECTOR))
+        squares_before, worst_before, vanished_before = squares, worst, vanished
+        squares = ()
+        worst = ()
+        vanished = ()
+        for i in tl.static_range(len(NAMES)):
+            error = _error(
+                x,
+                mask,
+                row_low,
+                row_high,
+                extremes,
+                NAMES[i],
+                BLOCKS[i],
+                NUMBERS,
+                PLACES[i],
+                DTYPE,
+                EVEN,
+                NATIVE,
+            )
+            squares = squares + (tl.fma(error, error, squares_before[i]),)
+            worst = worst + (tl.maximum(worst_before[i], _greatest(error, VECTOR)),)
+            if BLOCKS[i] == 1:
+                gone = tl.where((x != 0.0) & (error == -x), 1.0, 0.0)
+                lost = tl.sum(tl.reshape(gone, [ROWS * COLUMNS // VECTOR, VECTOR]), axis=1)
+                vanished = vanished + (vanished_before[i] + lost,)
+            else:
+                vanished = vanished + (vanished_before[i],)
+    out += tl.program_id(0) * (2 + 3 * len(NAMES))
+    tl.store(out, tl.sum(tl.reshape(norm, [ROWS * COLUMNS]).to(tl.float64), axis=0))
+    tl.store(out + 1, tl.max(greatest, axis=0).to(tl.float64))
+    for i in tl.static_range(len(NAMES)):
+        tl.store(out + 2 + 3 * i, tl.sum(tl.reshape(squares[i], [ROWS * COLUMNS]).to(tl.float64), axis=0))
+        tl.store(out + 3 + 3 * i, tl.max(worst[i], axis=0).to(tl.float64))
+        tl.store(out + 4 + 3 * i, tl.sum(vanished[i].to(tl.float64), axis=0))

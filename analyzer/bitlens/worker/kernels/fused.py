@@ -1,0 +1,155 @@
+"""The fused kernels from the host's side: one weight in, the sums of each format out.
+
+The schemes themselves stay the reference. Each format is compared with its scheme on the first rows of the
+first weight of a dtype, on the CPU; one that disagrees is not used again, and `notes` says so.
+"""
+
+from __future__ import annotations
+
+import importlib
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from bitlens.schemes.base import Scheme
+from bitlens.worker.kernels.plan import ROW, TENSOR, TILE, WARPS, Launch, Task, geometry, launches
+from bitlens.worker.passes import Streamer, Sums
+
+_DTYPES = {torch.float32: 0, torch.bfloat16: 1, torch.float16: 2}
+"""As `formulas` numbers them."""
+_SAMPLE = 1 << 16
+_SQUARES_TOLERANCE = 1e-5
+"""Relative; squares are added in float32 in another order than on the CPU."""
+_MAX_TOLERANCE = 1e-6
+
+
+class FusedKernels:
+    """Measures weights on a GPU; keeps what is known of each format from one weight to the next."""
+
+    def __init__(
+        self, interpreted: bool = False, compares: bool = True, tile: int = TILE, warps: int = WARPS
+    ) -> None:
+        """`interpreted`: the kernels run in Triton's interpreter, on CPU tensors; it need not be compared."""
+        self.notes: list[str] = []
+        self._interpreted, self._compares = interpreted, compares
+        self._tile, self._warps = tile, warps
+        self._trusted: dict[tuple[str, torch.dtype, int], bool] = {}
+        self._kernel: Any = None
+
+    def measure(self, weight: Tensor, schemes: Sequence[Scheme]) -> dict[str, Sums]:
+        """Sums by scheme id, of those schemes alone that have a formula and finite sums.
+
+
+        Empty for a weight that is not on a GPU, or where triton is missing or fails (`notes` says why).
+        """
+        if not self._serves(weight):
+            return {}
+        try:
+            found = self._measure(weight.detach(), schemes)
+            return {id: sums for id, sums in found.items() if all(map(math.isfinite, sums))}
+        except torch.cuda.OutOfMemoryError:
+            raise
+        except Exception as error:  # a compiler, a driver: whatever it is, torch can do the same
+            self._give_up(f"{type(error).__name__}: {str(error).strip()[:300]}")
+            return {}
+
+    def _serves(self, weight: Tensor) -> bool:
+        here = (weight.is_cuda and torch.version.hip is None) or self._interpreted
+        if not here or self._kernel is False or weight.dtype not in _DTYPES or not weight.numel():
+            return False
+        if self._kernel is None:
+            try:
+                self._kernel = importlib.import_module("bitlens.worker.kernels.device").measure_rows
+            except Exception as error:
+                self._give_up(f"triton cannot be imported ({error})")
+        return self._kernel is not False
+
+    def _give_up(self, why: str) -> None:
+        self._kernel = False
+        self.notes.append(f"the GPU measures through torch alone, which is slower: {why}")
+
+    def _measure(self, weight: Tensor, schemes: Sequence[Scheme]) -> dict[str, Sums]:
+        shape, dtype = tuple(weight.shape), str(weight.dtype).rpartition(".")[2]
+        natural = [scheme for scheme in schemes if scheme.arrange(weight) is weight]
+        found: dict[str, Sums] = {}
+        for launch in launches(shape, dtype, natural):
+            tasks = self._trusted_of(weight, launch)
+            if tasks:
+                found.update(self._launch(weight, launch._replace(tasks=tasks)))
+        return found
+
+    def _trusted_of(self, weight: Tensor, launch: Launch) -> tuple[Task, ...]:
+        """The formats that may be measured by a kernel; what is new is compared with its scheme first."""
+        keys = {task: (task.scheme.id, weight.dtype, min(task.block, 1)) for task in launch.tasks}
+        new = [task for task in launch.tasks if keys[task] not in self._trusted]
+        if new and self._compares:
+            sample = _first_rows(weight)
+            found, on_cpu = self._launch(sample, launch), sample.cpu()
+            for task in new:
+                expected = Streamer().measure(on_cpu, [task.scheme])[task.scheme.id]
+                self._trusted[keys[task]] = is_close(found[task.scheme.id], expected)
+                if not self._trusted[keys[task]]:
+                    self.notes.append(
+                        f"{task.scheme.id} is measured by torch: its kernel is wrong on this GPU"
+                    )
+        return tuple(task for task in launch.tasks if self._trusted.get(keys[task], True))
+
+    def _launch(self, weight: Tensor, launch: Launch) -> dict[str, Sums]:
+        flat = weight.reshape(-1)
+        grid = geometry(flat.numel(), launch, self._tile)
+        width = 2 + 3 * len(launch.tasks)
+        out = torch.empty(grid.programs, width, dtype=torch.float64, device=flat.device)
+        numbers = [task.fused[1:] for task in launch.tasks]
+        blocks = tuple(task.block for task in launch.tasks)
+        self._kernel[(grid.programs,)](
+            flat.view(torch.int16) if flat.dtype == torch.bfloat16 else flat,
+            _extremes(flat) if TENSOR in blocks else out,
+            out,
+            flat.numel(),
+            launch.length,
+            NAMES=tuple(task.fused[0] for task in launch.tasks),
+            BLOCKS=blocks,
+            PLACES=tuple(sum(map(len, numbers[:i])) for i in range(len(numbers))),
+            NUMBERS=tuple(number for part in numbers for number in part),
+            ROW_EXTREMES=ROW in blocks,
+            ROWS=grid.rows,
+            COLUMNS=grid.columns,
+            VECTOR=min(16 // flat.element_size(), grid.columns),
+            DTYPE=_DTYPES[flat.dtype],
+            EVEN=grid.even,
+            NATIVE=not self._interpreted,
+            num_warps=self._warps,
+            enable_fp_fusion=False,
+        )
+        totals, tops = torch.stack([out.sum(0), out.amax(0)]).tolist()
+        return {
+            task.scheme.id: Sums(totals[0], totals[at], tops[1], tops[at + 1], 0, 0, int(totals[at + 2]))
+            for at, task in zip(range(2, width, 3), launch.tasks)
+        }
+
+
+def is_close(found: Sums, expected: Sums) -> bool:
+    """Within the last bits; true where either is not finite, since such sums are never used."""
+    if not all(map(math.isfinite, (*found, *expected))):
+        return True
+    return (
+        math.isclose(found.squared_error, expected.squared_error, rel_tol=_SQUARES_TOLERANCE)
+        and math.isclose(found.squared_norm, expected.squared_norm, rel_tol=_SQUARES_TOLERANCE)
+        and math.isclose(found.max_abs_error, expected.max_abs_error, rel_tol=_MAX_TOLERANCE)
+        and found.absmax == expected.absmax
+        and found.vanished == expected.vanished
+    )
+
+
+def _first_rows(weight: Tensor) -> Tensor:
+    """About _SAMPLE elements, in at least two rows: a weight of one row may be another case to a library."""
+    rows = max(2, _SAMPLE * len(weight) // weight.numel()) if weight.ndim else 0
+    return weight[: rows // 64 * 64 or rows] if weight.ndim else weight
+
+
+def _extremes(flat: Tensor) -> Tensor:
+    """Least and greatest value, float32."""
+    return torch.stack([flat.amin(), flat.amax()]).float()
