@@ -35,6 +35,8 @@ class SchemeResult:
     """Nonzero values that become 0 (casts only)."""
     converted: bool = True
     """False where the library leaves this layer as it is."""
+    instead: str | None = None
+    """Id of the scheme that the library takes for this layer because the one asked for does not fit."""
     note: str | None = None
     """Why it is left alone, or what is special: non-finite weights, destroyed rows, an unverified formula."""
 

@@ -21,6 +21,7 @@ _RENAMED = {"class_": "class"}
 _ABSENT_IF_NONE = (
     "overflow",
     "underflow",
+    "instead",
     "cell",
     "histogram",
     "least_parameters",

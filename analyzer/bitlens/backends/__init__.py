@@ -5,12 +5,12 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from functools import cache
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from bitlens.backends.facts import Decision, LayerFacts, TensorFacts
 from bitlens.schemes.base import Scheme
 
-__all__ = ["Backend", "Decision", "LayerFacts", "TensorFacts", "all_names", "get"]
+__all__ = ["Backend", "Decision", "LayerFacts", "TensorFacts", "all_names", "get", "scheme_named"]
 
 
 class Backend(Protocol):
@@ -21,6 +21,9 @@ class Backend(Protocol):
     title: str
     distribution: str | None
     """The pip name, or None where torch alone is enough."""
+
+    aliases: ClassVar[dict[str, str]]
+    """Short names that people use, each with the scheme id that they mean."""
 
     def converts(self, layer: LayerFacts, scheme: Scheme) -> Decision:
         """Which tensors of this layer the library converts, or why it leaves the layer alone."""
@@ -41,6 +44,12 @@ def _table() -> dict[str, Backend]:
 def all_names() -> tuple[str, ...]:
     """The libraries known, sorted."""
     return tuple(sorted(_table()))
+
+
+def scheme_named(name: str) -> str:
+    """The scheme id that a library's short name stands for; other names as they are."""
+    aliases = (backend.aliases.get(name) for backend in _table().values())
+    return next(filter(None, aliases), name)
 
 
 def get(name: str) -> Backend:

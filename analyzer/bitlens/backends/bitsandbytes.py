@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from bitlens.backends.facts import KEPT_HEAD, KEPT_IN_FLOAT32, Decision, LayerFacts, cast_all, left_alone
 from bitlens.schemes.base import WEIGHT_DTYPES, Scheme
 
@@ -15,6 +17,7 @@ class BitsandbytesBackend:
     name = "bitsandbytes"
     title = "bitsandbytes"
     distribution = "bitsandbytes"
+    aliases: ClassVar[dict[str, str]] = {}
 
     def converts(self, layer: LayerFacts, scheme: Scheme) -> Decision:
         """No subclass of Linear; not the output embedding, tied or not; not what a class keeps in float32."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from bitlens.backends.facts import KEPT_HEAD, Decision, LayerFacts, left_alone
 from bitlens.schemes.base import WEIGHT_DTYPES, Scheme
 
@@ -12,6 +14,13 @@ class CalibratedBackend:
     name = "calibrated"
     title = "methods that need calibration"
     distribution = None
+    aliases: ClassVar[dict[str, str]] = {
+        "gptq": "gptq.int4_g128",
+        "awq": "awq.int4_g128",
+        "smoothquant": "smoothquant.int8",
+        "quip_sharp": "quip_sharp.e8p_2bit",
+        "aqlm": "aqlm.1x16_g8",
+    }
 
     def converts(self, layer: LayerFacts, scheme: Scheme) -> Decision:
         """The output embedding and tied weights stay in float."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from bitlens.backends.facts import Decision, LayerFacts, left_alone
 from bitlens.schemes.base import ITEM_BYTES, Scheme
 
@@ -12,6 +14,7 @@ class CastBackend:
     name = "torch"
     title = "torch"
     distribution = None
+    aliases: ClassVar[dict[str, str]] = {}
 
     def converts(self, layer: LayerFacts, scheme: Scheme) -> Decision:
         """All floating tensors, buffers too."""

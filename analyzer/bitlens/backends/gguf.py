@@ -8,6 +8,7 @@ own; the patterns below are the ends of the module names that it maps to tensors
 from __future__ import annotations
 
 import re
+from typing import ClassVar
 
 from bitlens.backends.facts import Decision, LayerFacts, TensorFacts, cast_all, left_alone
 from bitlens.schemes.base import WEIGHT_DTYPES, Scheme, Shape
@@ -28,6 +29,7 @@ class GgufBackend:
     name = "gguf"
     title = "GGUF"
     distribution = "gguf"
+    aliases: ClassVar[dict[str, str]] = {}
 
     def converts(self, layer: LayerFacts, scheme: Scheme) -> Decision:
         """A tied weight is stored once; rows that are no whole blocks fall back to another format."""

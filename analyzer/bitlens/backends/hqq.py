@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from bitlens.backends.facts import Decision, LayerFacts, cast_all, left_alone
 from bitlens.schemes.base import WEIGHT_DTYPES, Scheme
 
@@ -14,6 +16,11 @@ class HqqBackend:
     name = "hqq"
     title = "hqq"
     distribution = "hqq"
+    aliases: ClassVar[dict[str, str]] = {
+        "hqq.int4": "hqq.int4_g64",
+        "hqq.int3": "hqq.int3_g64",
+        "hqq.int2": "hqq.int2_g64",
+    }
 
     def converts(self, layer: LayerFacts, scheme: Scheme) -> Decision:
         """Biases and the layers that are left alone are cast to the compute dtype, except around others."""

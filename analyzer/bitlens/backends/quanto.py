@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from bitlens.backends.facts import Decision, LayerFacts, left_alone
 from bitlens.schemes.base import ITEM_BYTES, WEIGHT_DTYPES, Scheme
 
@@ -15,6 +17,12 @@ class QuantoBackend:
     name = "quanto"
     title = "optimum-quanto"
     distribution = "optimum-quanto"
+    aliases: ClassVar[dict[str, str]] = {
+        "quanto.int8": "quanto.qint8",
+        "quanto.int4": "quanto.qint4",
+        "quanto.int2": "quanto.qint2",
+        "quanto.float8": "quanto.qfloat8",
+    }
 
     def converts(self, layer: LayerFacts, scheme: Scheme) -> Decision:
         """A converted weight is no longer tied to anything; two scalar buffers of its dtype are added."""

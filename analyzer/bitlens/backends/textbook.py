@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from bitlens.backends.facts import Decision, LayerFacts, left_alone
 from bitlens.schemes.base import WEIGHT_DTYPES, Scheme
 
@@ -18,6 +20,7 @@ class TextbookBackend:
     name = "textbook"
     title = "textbook"
     distribution = None
+    aliases: ClassVar[dict[str, str]] = {}
 
     def converts(self, layer: LayerFacts, scheme: Scheme) -> Decision:
         """Output channels are the first axis, or the second in transposed convolutions and GPT-2's Conv1D."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from bitlens.backends.facts import Decision, LayerFacts, left_alone
 from bitlens.schemes.base import WEIGHT_DTYPES, Scheme
 
@@ -38,6 +40,12 @@ class TorchAoBackend:
     name = "torch_ao"
     title = "torch.ao.quantization"
     distribution = None
+    aliases: ClassVar[dict[str, str]] = {
+        "torch_ao.dynamic": "torch_ao.dynamic_int8",
+        "torch_ao.x86": "torch_ao.x86_int8",
+        "torch_ao.fbgemm": "torch_ao.x86_int8",
+        "torch_ao.qnnpack": "torch_ao.qnnpack_int8",
+    }
 
     def converts(self, layer: LayerFacts, scheme: Scheme) -> Decision:
         """A recurrent layer has several weights, each with its own scale; biases stay."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from bitlens.backends.facts import Decision, LayerFacts, left_alone
 from bitlens.schemes.base import WEIGHT_DTYPES, Scheme
 
@@ -27,6 +29,12 @@ class TorchaoBackend:
     name = "torchao"
     title = "torchao"
     distribution = "torchao"
+    aliases: ClassVar[dict[str, str]] = {
+        "torchao.int8": "torchao.int8_weight_only",
+        "torchao.float8": "torchao.float8_weight_only",
+        "torchao.int4": "torchao.int4_weight_only",
+        "torchao.intx4": "torchao.intx4_g32",
+    }
 
     def converts(self, layer: LayerFacts, scheme: Scheme) -> Decision:
         """A converted weight is no longer tied to anything."""

@@ -14,6 +14,7 @@ from bitlens.cli.layers import View
 from bitlens.cli.messages import FAILED, fail, problem_line
 from bitlens.cli.output import console, show, write
 from bitlens.cli.report_view import report_blocks
+from bitlens.cli.table import Block
 from bitlens.measurement import Environment, Report
 from bitlens.problems import BitlensError, Problem
 from bitlens.report_json import to_document
@@ -21,6 +22,8 @@ from bitlens.report_json import to_document
 
 def run(arguments: argparse.Namespace) -> int:
     """Analyze the target; the exit code is 0, 1 where some of it failed, 2 where there is no answer."""
+    if arguments.backend and arguments.static:
+        raise BitlensError(Problem("usage", "--backend needs a measurement; leave out --static"))
     try:
         report = _static(arguments) if arguments.static else _measured(arguments)
     except BitlensError as error:
@@ -40,11 +43,20 @@ def _deliver(report: Report, arguments: argparse.Namespace) -> int:
         write(text + "\n", arguments.output)
     elif report.models:
         view = View(arguments.flat, arguments.depth, arguments.sort, arguments.top)
-        show(report_blocks(report, view), arguments, arguments.output)
+        show(_blocks(report, view, arguments), arguments, arguments.output)
         return 1 if errors else 0
     for problem in errors:
         fail(problem_line(problem, severity=False))
     return (1 if report.models else FAILED) if errors else 0
+
+
+def _blocks(report: Report, view: View, arguments: argparse.Namespace) -> list[Block]:
+    if not arguments.backend:
+        return report_blocks(report, view)
+    from bitlens.cli.backend_view import backend_blocks
+    from bitlens.cli.options import backend_scheme
+
+    return backend_blocks(report, backend_scheme(arguments.backend), view)
 
 
 def _errors(report: Report) -> Iterable[Problem]:

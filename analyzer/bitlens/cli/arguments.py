@@ -36,6 +36,7 @@ ANALYZE_EXAMPLES = """\
 examples:
   bitlens analyze net.py --scheme quanto.qint4 --scheme bfloat16
   bitlens analyze net.py --scheme all --flat --sort error --top 10
+  bitlens analyze net.py --backend torchao.int8
   bitlens analyze net.py --format json --output report.json
   bitlens analyze net.py --time-limit 5m --memory-limit 8GB --device cpu
 
@@ -101,6 +102,12 @@ def _add_measuring(group: argparse._ArgumentGroup) -> None:
         metavar="ID",
         action="append",
         help="a numeric format of `bitlens schemes`, or `all`; may be repeated (default: a small set)",
+    )
+    group.add_argument(
+        "--backend",
+        metavar="ID",
+        help="the whole model as one library would leave it: torchao.int8, quanto.int4, gguf.q4_k, …; what it"
+        " stores for each layer, and which ones it leaves alone and why (instead of --scheme)",
     )
     group.add_argument(
         "--config", metavar="FILE", help="the config.json that names the class of a bare weights file"

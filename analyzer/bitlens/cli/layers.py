@@ -28,12 +28,11 @@ class View:
 
 def layer_table(model: Model, schemes: Sequence[str], view: View) -> tuple[Table, int]:
     """The table and the number of rows that `--top` left out."""
-    listed = _flat_rows if view.flat or view.top else _tree_rows
-    rows = list(listed(model, view))
-    shown = rows[: view.top] if view.top else rows
+    listed = list(rows(model, view))
+    shown = listed[: view.top] if view.top else listed
     columns = (*_FIRST_COLUMNS, *_scheme_columns(schemes), Column(("line",), "left", 2))
     cells = tuple((name, *_cells(node, own, schemes)) for name, node, own in shown)
-    return _with_known_lines(Table(columns, cells)), len(rows) - len(shown)
+    return known_columns(Table(columns, cells)), len(listed) - len(shown)
 
 
 _FIRST_COLUMNS = (
@@ -46,6 +45,11 @@ _FIRST_COLUMNS = (
 
 Row = tuple[Words, Node, bool]
 """Name cell, the modules of the row, and whether its deeper modules have rows of their own."""
+
+
+def rows(model: Model, view: View) -> Iterator[Row]:
+    """The rows that the user asked for, in order; `view.top` is not applied."""
+    return (_flat_rows if view.flat or view.top else _tree_rows)(model, view)
 
 
 def _tree_rows(model: Model, view: View) -> Iterator[Row]:
@@ -99,12 +103,12 @@ def _cells(node: Node, has_rows_below: bool, schemes: Sequence[str]) -> tuple[Wo
     layers = list(node.all_layers())
     total = (Words(count(sum(layer.parameters for layer in layers))), Words(_size(layers)))
     if has_rows_below:
-        kind = Words(_same([layer.type for layer in node.layers], ""), "quiet")
+        kind = Words(same([layer.type for layer in node.layers], ""), "quiet")
         return (kind, total[0], Words(""), total[1], *[Words("")] * len(schemes), Words(""))
     errors = [_error(layers, name) for name in schemes]
-    kind = Words(_same([layer.type for layer in layers], f"{len(layers)} layers"), "quiet")
+    kind = Words(same([layer.type for layer in layers], f"{len(layers)} layers"), "quiet")
     dtype = Words(
-        _same([layer.dtype for layer in filter(has_parameters, layers)] or [layers[0].dtype], "mixed")
+        same([layer.dtype for layer in filter(has_parameters, layers)] or [layers[0].dtype], "mixed")
     )
     return (kind, total[0], dtype, total[1], *errors, Words(_place(layers), "quiet"))
 
@@ -123,7 +127,8 @@ def has_parameters(layer: Layer) -> bool:
     return any(tensor.kind == "parameter" for tensor in layer.tensors)
 
 
-def _same(values: list[str], otherwise: str) -> str:
+def same(values: list[str], otherwise: str) -> str:
+    """The one value that all have, or `otherwise`."""
     return values[0] if len(set(values)) == 1 else otherwise
 
 
@@ -153,7 +158,7 @@ def _scheme_columns(names: Sequence[str]) -> list[Column]:
     return [Column((WEIGHT_ERROR, name), "right", 5 if at else 1) for at, name in enumerate(names)]
 
 
-def _with_known_lines(table: Table) -> Table:
+def known_columns(table: Table) -> Table:
     """A bare checkpoint has no source lines, so it gets no column of blanks."""
     last = len(table.columns) - 1
     return table if any(row[last].text for row in table.rows) else table.without(last)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
-from bitlens import schemes
+from bitlens import backends, schemes
 from bitlens.measuring import Options
 from bitlens.problems import BitlensError, Problem
 
@@ -17,15 +17,26 @@ def options(arguments: argparse.Namespace) -> Options:
     typed = {name: getattr(arguments, name, None) for name in _SAME_NAME}
     given = {name: value for name, value in typed.items() if value is not None}
     asked = getattr(arguments, "scheme", None)
-    return Options(**given, schemes=_schemes(asked) if asked else schemes.DEFAULT_IDS)
+    if getattr(arguments, "backend", None):
+        return Options(**given, schemes=(backend_scheme(arguments.backend),))
+    return Options(**given, schemes=_scheme_ids(asked) if asked else schemes.DEFAULT_IDS)
 
 
-def _schemes(asked: Sequence[str]) -> tuple[str, ...]:
+def _scheme_ids(asked: Sequence[str]) -> tuple[str, ...]:
     """The ids asked for, each once, in that order."""
     if "all" in asked:
         return schemes.all_ids()
+    return tuple(dict.fromkeys(map(_id, asked)))
+
+
+def backend_scheme(name: str) -> str:
+    """The id of a scheme, or the one that a library's short name means. Raises BitlensError."""
+    return _id(backends.scheme_named(name))
+
+
+def _id(name: str) -> str:
     try:
-        return tuple(dict.fromkeys(schemes.get(name).id for name in asked))
+        return schemes.get(name).id
     except schemes.UnknownScheme as error:
         message = f"{error}. All of them: bitlens schemes"
         raise BitlensError(Problem("unknown-scheme", message)) from error

@@ -31,9 +31,9 @@ def report_blocks(report: Report, view: View) -> list[Block]:
 
 
 def _model_blocks(model: Model, view: View) -> Iterator[Block]:
-    yield Words(_headline(model), "title")
+    yield Words(headline(model), "title")
     yield Words(_amounts(model))
-    yield Words(_provenance(model))
+    yield Words(provenance(model))
     if model.layers:
         yield Words("")
         table, left_out = layer_table(model, list(model.schemes), view)
@@ -50,7 +50,8 @@ def _model_blocks(model: Model, view: View) -> Iterator[Block]:
     yield from [Words(""), *remarks] if remarks else []
 
 
-def _headline(model: Model) -> str:
+def headline(model: Model) -> str:
+    """Name, class and place of a model."""
     name = f"{model.name}: {model.class_}" if model.name != model.class_ else model.name
     if model.file is None:
         return name
@@ -64,7 +65,7 @@ def _amounts(model: Model) -> str:
     return " · ".join(parts) + (f" + {size(model.buffer_bytes)} buffers" if model.buffer_bytes else "")
 
 
-def _provenance(model: Model) -> str:
+def provenance(model: Model) -> str:
     """Where the numbers come from, in plain words."""
     source = relative_file(model.weights_from, Path.cwd()) if model.weights_from else None
     if model.weights == "checkpoint":
@@ -90,7 +91,7 @@ def _line_row(line: Line) -> tuple[Words, ...]:
     known = line.certainty != "unknown"
     place = place_of(line, relative_file(line.file, Path.cwd()))
     amounts = (count(line.count) if known else UNKNOWN, count(line.parameters), size(line.bytes))
-    return (Words(place), Words(_some(_patterns(line.paths))), *map(Words, amounts))
+    return (Words(place), Words(some(patterns(line.paths))), *map(Words, amounts))
 
 
 def _scheme_table(model: Model) -> Table:
@@ -135,7 +136,7 @@ def _notes(model: Model) -> Iterator[str]:
     for note, names in _scheme_notes(model.schemes).items():
         yield f"note: {', '.join(names)}: {note}"
     for note, paths in about.items():
-        yield f"note: {note} ({_some(_patterns(paths))})"
+        yield f"note: {note} ({some(patterns(paths))})"
 
 
 def _scheme_notes(schemes: dict[str, SchemeResult]) -> dict[str, list[str]]:
@@ -148,7 +149,7 @@ def _scheme_notes(schemes: dict[str, SchemeResult]) -> dict[str, list[str]]:
     return notes
 
 
-def _patterns(paths: Sequence[str]) -> list[str]:
+def patterns(paths: Sequence[str]) -> list[str]:
     """Paths with `*` for the numbers in which some of them differ."""
     groups: dict[str, list[str]] = {}
     for path in paths:
@@ -156,6 +157,7 @@ def _patterns(paths: Sequence[str]) -> list[str]:
     return [pattern if len(same) > 1 else same[0] for pattern, same in groups.items()]
 
 
-def _some(names: Sequence[str], most: int = 3) -> str:
+def some(names: Sequence[str], most: int = 3) -> str:
+    """The first names, and how many more there are."""
     shown = [name or "the model itself" for name in names[:most]]
     return ", ".join(shown) + (f" and {len(names) - most} more" if len(names) > most else "")

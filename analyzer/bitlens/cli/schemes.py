@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from bitlens import schemes
+from bitlens import backends, schemes
 from bitlens.cli.output import show
 from bitlens.cli.table import Column, Table, Words
 from bitlens.quantities import three_digits
@@ -24,8 +24,15 @@ def run(arguments: argparse.Namespace) -> int:
     legend = (
         "bytes/weight: a large bfloat16 weight, scales included. * is measured unless --scheme says else."
     )
-    show([Table(columns, rows), Words(""), Words(legend, "quiet")], arguments)
+    short = (f"{name} = {id}" for library in backends.all_names() for name, id in _aliases(library))
+    note = "`analyze --backend ID` shows a model as the library would leave it. Short names: "
+    lines = (Words(""), Words(legend, "quiet"), Words(note + ", ".join(short), "quiet"))
+    show([Table(columns, rows), *lines], arguments)
     return 0
+
+
+def _aliases(library: str) -> list[tuple[str, str]]:
+    return list(backends.get(library).aliases.items())
 
 
 def _row(scheme: schemes.Scheme) -> tuple[Words, ...]:

@@ -100,6 +100,7 @@ class Measurer:
             **_error(weights),
             **(_counts(weights) if scheme.least is not None else {}),
             "converted": decision.reason is None,
+            "instead": decision.instead,
             "note": "; ".join(notes) or None,
         }
 
