@@ -57,12 +57,6 @@ class Analysis:
     """The program, line ends of `\\n`; a notebook's code cells in order."""
     placed: tuple[Placed, ...] = ()
     """Newest first."""
-    written: Placed | None = None
-    """What single lines say of their layers, for lines that no model reaches."""
-    originals: tuple[Placed, ...] = ()
-    """Measured models as they are before the program quantizes them, where their float weights are gone
-    afterwards. For rules alone.
-    """
     settings: Settings = field(default_factory=Settings)
     sites: tuple[Site, ...] = ()
     """Where models are built and defined, on the lines of now; empty until that was worked out."""
@@ -76,6 +70,12 @@ class Analysis:
     """Of the text."""
     cells: tuple[CellLine, ...] | None = None
     """For a notebook, where each line of `text` stands; None for a Python file."""
+    written: Placed | None = None
+    """What single lines say of their layers, for lines that no model reaches."""
+    originals: tuple[Placed, ...] = ()
+    """Measured models as they are before the program quantizes them, where their float weights are gone
+    afterwards. For rules alone.
+    """
 
     @cached_property
     def program(self) -> Program:

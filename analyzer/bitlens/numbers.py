@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from math import prod
 from typing import Literal
 
 from bitlens.measurement import Certainty, Environment, Layer, Line, Model, SchemeResult
@@ -44,9 +45,12 @@ class LineNumbers:
 
     @cached_property
     def dtype(self) -> str | None:
-        """The one dtype of the parameters, `mixed`, or None where there are none."""
-        dtypes = {t.dtype for layer in self.layers for t in layer.tensors if t.kind == "parameter"}
-        return None if not dtypes else dtypes.pop() if len(dtypes) == 1 else "mixed"
+        """The dtype of nine in ten parameters or more (a bias stays float), else `mixed`; None for none."""
+        counts: dict[str, int] = defaultdict(int)
+        for tensor in (t for layer in self.layers for t in layer.tensors if t.kind == "parameter"):
+            counts[tensor.dtype] += prod(tensor.shape)
+        most = max(counts, key=lambda name: counts[name], default=None)
+        return most if most is None or counts[most] >= 0.9 * sum(counts.values()) else "mixed"
 
     @cached_property
     def types(self) -> tuple[str, ...]:

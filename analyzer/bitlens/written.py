@@ -44,7 +44,7 @@ def written_numbers(program: Program, known: Container[int]) -> Numbers | None:
                 if text is not None and line not in known:
                     made[line].append(text)
                 elif _meaning(call.func, names) == "torch.set_default_dtype":
-                    default = _argument(call.args[0], names) if call.args else None or ""
+                    default = (_argument(call.args[0], names) if call.args else None) or ""
     return _evaluated(program.path, dict(made), default) if made else None
 
 

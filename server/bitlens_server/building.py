@@ -4,24 +4,28 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
+from functools import partial
 
 from bitlens import cache, interpreters, measuring
+from bitlens.analysis import Analysis
 from bitlens.cache import MeasurementCache
 from bitlens.client import Worker
 from bitlens.collect import Collector
+from bitlens.editing.unquantized import formats_asked, hides_errors, originals
+from bitlens.measurement import Model
 from bitlens.numbers import Numbers
 from bitlens.problems import BitlensError, Problem
 from bitlens.quantities import parse_size
 from bitlens.settings import Settings
-from bitlens.source.program import Program
-from bitlens.source.slice import Slice, slices
-from bitlens.source.statements import parse
+from bitlens.source.slice import Slice
+from bitlens.statics import Reading, buildable
 
 from bitlens_server.known import Measured
 from bitlens_server.snapshot import Snapshot
+from bitlens_server.wording import in_editor
 
 STREAM_EVERY = 0.25
 """Seconds between two looks at the layers that arrived."""
@@ -35,6 +39,8 @@ class Run:
     snapshot: Snapshot
     settings: Settings
     selection: str | None
+    python: str | None = None
+    """The interpreter where the settings name none; None for the server's own surroundings."""
     model: str = ""
     done: int = 0
     total: int | None = None
@@ -61,32 +67,49 @@ class Run:
 def build(run: Run, kept: MeasurementCache, publish: Callable[[Measured], None]) -> tuple[Problem, ...]:
     """Measure; `publish` gets each model, also while its layers arrive. What went wrong."""
     try:
-        return _build(run, kept, publish)
+        return tuple(map(in_editor, _build(run, kept, publish)))
     except BitlensError as error:
-        return (error.problem,)
+        return (in_editor(error.problem),)
     finally:
         run.finished.set()
 
 
 def _build(run: Run, kept: MeasurementCache, publish: Callable[[Measured], None]) -> tuple[Problem, ...]:
-    program = Program(run.snapshot.path, run.snapshot.text, parse(run.snapshot.text))
-    pieces = slices(program, run.selection)
-    options = options_of(run.settings)
+    snapshot = run.snapshot
+    analysis = Analysis(snapshot.path, snapshot.text, settings=run.settings, cells=snapshot.cells)
+    options = options_of(run.settings, analysis, run.python)
+    libraries = interpreters.site_packages(interpreters.choose(options.python).path)
+    how = Reading(libraries, configured=run.settings.models)
+    pieces = buildable(analysis.program, how, run.selection)
+    problems: list[Problem] = []
+    hidden: set[str] = set()
     with closing(measuring.worker_for(options)) as worker:
         run.worker = worker
-        return tuple(problem for piece in pieces for problem in _piece(run, piece, options, kept, publish))
+        one = partial(_piece, run, options=options, kept=kept, publish=publish)
+        for piece in pieces:
+            problems += piece.problems
+            model = one(piece, problems)
+            if model is not None and hides_errors(model, formats_asked(analysis)):
+                hidden.add(piece.name)
+        for piece in originals(analysis) if hidden else ():
+            if piece.name in hidden:
+                one(piece, problems, original=True)
+    return tuple(problems)
 
 
 def _piece(
     run: Run,
     piece: Slice,
+    problems: list[Problem],
+    *,
     options: measuring.Options,
     kept: MeasurementCache,
     publish: Callable[[Measured], None],
-) -> Iterator[Problem]:
-    yield from piece.problems
+    original: bool = False,
+) -> Model | None:
+    """Measure one model; what went wrong is added to `problems`."""
     if run.cancelled.is_set() or not piece.runnable or run.worker is None:
-        return
+        return None
     python = interpreters.choose(options.python).path
     key = cache.key(piece, options, python)
     last = time.monotonic()
@@ -103,16 +126,23 @@ def _piece(
         numbers = numbers_of(collector, complete)
         if numbers is not None and not run.cancelled.is_set():
             stamps = cache.stamps_of(piece, numbers.model) if complete else {}
-            publish(Measured(run.program, piece.name, numbers, key, stamps))
+            name = original_name(piece.name) if original else piece.name
+            publish(Measured(run.program, name, numbers, key, stamps, run.selection, original))
 
     collector = measuring.measure_slice(piece, options, run.worker, arrived)
     model = collector.model()
     if model is None or any(problem.severity == "error" for problem in collector.problems):
-        yield from collector.problems
-        return
+        problems += collector.problems
+        return None
     _publish(collector, True)
     if not run.cancelled.is_set():
         kept.save(piece, options, python, model, collector.environment)
+    return model
+
+
+def original_name(name: str) -> str:
+    """What the model is called as it is before it is quantized."""
+    return f"{name} before it is quantized"
 
 
 def numbers_of(collector: Collector, complete: bool) -> Numbers | None:
@@ -123,13 +153,17 @@ def numbers_of(collector: Collector, complete: bool) -> Numbers | None:
     return Numbers(model, "measured", collector.environment, time.time(), complete)
 
 
-def options_of(settings: Settings) -> measuring.Options:
-    """How the settings ask for models to be measured."""
+def options_of(settings: Settings, analysis: Analysis, python: str | None) -> measuring.Options:
+    """How the settings, and what the program itself quantizes to, ask for its models to be measured.
+
+    `python` is for where the settings name no interpreter.
+    """
     wanted = settings.measure
+    schemes = (*wanted.schemes, *settings.hints.schemes, *formats_asked(analysis))
     return measuring.Options(
-        python=settings.interpreter or None,
+        python=settings.interpreter or python,
         device=wanted.device,
-        schemes=tuple(dict.fromkeys((*wanted.schemes, *settings.hints.schemes))),
+        schemes=tuple(dict.fromkeys(schemes)),
         allow_network=wanted.allow_network,
         time_limit=wanted.time_limit,
         memory_limit=parse_size(wanted.memory_limit) if wanted.memory_limit else None,

@@ -81,17 +81,17 @@ def line_range(snapshot: Snapshot, line: int, encoding: Encoding) -> types.Range
     return types.Range(types.Position(number, indent), types.Position(number, units(raw, encoding)))
 
 
-def inlay_hint(snapshot: Snapshot, part: Part, hint: Hint, encoding: Encoding) -> dict[str, Any]:
-    """A hint behind the last character of its line, as `types.InlayHint` would be written.
+def inlay_hint(snapshot: Snapshot, part: Part, hint: Hint, line: int, encoding: Encoding) -> dict[str, Any]:
+    """A hint behind the last character of a line (from 1), as `types.InlayHint` would be written.
 
     As JSON at once: there are hundreds of them at every keystroke, and classes cost five times as much.
     """
-    raw = snapshot.raw[hint.line - 1].rstrip()
+    raw = snapshot.raw[line - 1].rstrip()
     return {
-        "position": {"line": hint.line - 1 - part.first, "character": units(raw, encoding)},
+        "position": {"line": line - 1 - part.first, "character": units(raw, encoding)},
         "label": [{"value": piece.text} for piece in hint.pieces],
         "paddingLeft": True,
-        "data": [part.uri, hint.line, [piece.topic for piece in hint.pieces]],
+        "data": [part.uri, snapshot.ids[line - 1], [piece.topic for piece in hint.pieces]],
     }
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from bitlens.analysis import Placed
@@ -28,6 +28,7 @@ class Tied:
     """The program's file as the numbers name it."""
     ids: Mapping[int, int]
     stale: bool = False
+    original: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,10 @@ class Measured:
     key: str
     """What it was measured from, as `bitlens.cache.key` says."""
     stamps: Mapping[str, Stamp]
+    selection: str | None = None
+    """What was asked for, where that is not all models of the program."""
+    original: bool = False
+    """Whether it is the model before the program quantizes it."""
     stale: bool = False
 
 
@@ -49,6 +54,7 @@ class Study:
 
     sites: tuple[Site, ...] = ()
     static: tuple[Numbers, ...] = ()
+    written: Numbers | None = None
 
 
 class Known:
@@ -57,6 +63,7 @@ class Known:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._static: dict[str, tuple[Tied, ...]] = {}
+        self._written: dict[str, Tied] = {}
         self._sites: dict[str, tuple[tuple[int, Site], ...]] = {}
         self._measured: dict[tuple[str, str], Measured] = {}
         self._tied: dict[tuple[str, str, str], Tied] = {}
@@ -66,12 +73,24 @@ class Known:
     def placed(self, program: str, snapshot: Snapshot) -> tuple[Placed, ...]:
         """Everything known of a program, on its lines of now; measured first, the newest first."""
         with self._lock:
-            measured = [tied for key, tied in self._tied.items() if key[0] == program]
-            tied = [*reversed(measured), *self._chosen(program)]
-        if not tied:
-            return ()
-        lines = {id: number for number, id in enumerate(snapshot.ids, 1)}
-        return tuple(_place(one, lines) for one in tied)
+            tied = [*self._measured_lines(program, False), *self._chosen(program)]
+        return _placed(tied, snapshot)
+
+    def originals(self, program: str, snapshot: Snapshot) -> tuple[Placed, ...]:
+        """The models as they are before the program quantizes them, where that had to be measured."""
+        with self._lock:
+            tied = self._measured_lines(program, True)
+        return _placed(tied, snapshot)
+
+    def written(self, program: str, snapshot: Snapshot) -> Placed | None:
+        """What single lines of a program say of their layers."""
+        tied = self._written.get(program)
+        return _placed([tied], snapshot)[0] if tied is not None else None
+
+    def _measured_lines(self, program: str, original: bool) -> list[Tied]:
+        """The newest first."""
+        found = [one for key, one in self._tied.items() if key[0] == program and one.original == original]
+        return found[::-1]
 
     def _chosen(self, program: str) -> tuple[Tied, ...]:
         """The static numbers of the chosen root, or of all."""
@@ -120,6 +139,9 @@ class Known:
         with self._lock:
             self._static[program] = tied
             self._sites[program] = sites
+            self._written.pop(program, None)
+            if study.written is not None:
+                self._written[program] = _tie(study.written, str(snapshot.path.absolute()), snapshot.ids)
 
     def set_measured(
         self, measured: Measured, snapshot: Snapshot, others: Iterable[tuple[str, Snapshot]]
@@ -130,11 +152,12 @@ class Known:
         with self._lock:
             self._measured.pop((program, name), None)
             self._measured[program, name] = measured
-            self._set(program, program, name, _tie(numbers, str(snapshot.path.absolute()), snapshot.ids))
-            for other, theirs in others:
-                tied = _tie_library(numbers, theirs)
-                if other != program and tied is not None:
-                    self._set(other, program, name, tied)
+            tied = _tie(numbers, str(snapshot.path.absolute()), snapshot.ids)
+            self._set(program, program, name, replace(tied, original=measured.original))
+            for other, theirs in others if not measured.original else ():
+                library = _tie_library(numbers, theirs)
+                if other != program and library is not None:
+                    self._set(other, program, name, library)
                     changed.add(other)
         return changed
 
@@ -142,7 +165,7 @@ class Known:
         """A program was opened: tie what is known of models that it constructs parts of."""
         with self._lock:
             for measured in self._measured.values():
-                tied = _tie_library(measured.numbers, snapshot)
+                tied = None if measured.original else _tie_library(measured.numbers, snapshot)
                 if tied is not None and measured.program != program:
                     self._set(program, measured.program, measured.name, replace(tied, stale=measured.stale))
 
@@ -176,12 +199,18 @@ class Known:
         with self._lock:
             self._static.pop(program, None)
             self._sites.pop(program, None)
+            self._written.pop(program, None)
             self._tied = {key: tied for key, tied in self._tied.items() if key[0] != program}
         self._problems.pop(program, None)
 
     def _set(self, program: str, owner: str, name: str, tied: Tied) -> None:
         self._tied.pop((program, owner, name), None)  # the newest stands last
         self._tied[program, owner, name] = tied
+
+
+def _placed(tied: Sequence[Tied], snapshot: Snapshot) -> tuple[Placed, ...]:
+    lines = {id: number for number, id in enumerate(snapshot.ids, 1)} if tied else {}
+    return tuple(_place(one, lines) for one in tied)
 
 
 def _place(tied: Tied, lines: Mapping[int, int]) -> Placed:

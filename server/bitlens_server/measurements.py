@@ -48,7 +48,8 @@ class Measurements:
             return UNTRUSTED
         self.cancel(program)
         snapshot = self._server.session.snapshot(program)
-        run = Run(program, snapshot, self._server.settings.of(snapshot.path), selection)
+        settings, python = self._server.settings.of(snapshot.path), self._server.python_of(snapshot.path)
+        run = Run(program, snapshot, settings, selection, python)
         self._runs[program] = run
         task = asyncio.ensure_future(self._guard(run))
         self._tasks.add(task)

@@ -9,7 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from bitlens import __version__
+from bitlens import __version__, interpreters
 from bitlens.analysis import Analysis
 from bitlens.cache import MeasurementCache
 from lsprotocol import types
@@ -21,7 +21,7 @@ from bitlens_server.known import Known, Measured
 from bitlens_server.measurements import Measurements
 from bitlens_server.protocol import Protocol
 from bitlens_server.refresh import Refresher
-from bitlens_server.session import Session
+from bitlens_server.session import Session, path_of
 from bitlens_server.settings import SettingsStore
 from bitlens_server.snapshot import Snapshot
 from bitlens_server.studies import Studies
@@ -65,7 +65,9 @@ class Server(LanguageServer):
             snapshot.path,
             previous.text if same_text and previous is not None else snapshot.text,
             self.known.placed(program, snapshot),
-            self.settings.of(snapshot.path),
+            written=self.known.written(program, snapshot),
+            originals=self.known.originals(program, snapshot),
+            settings=self.settings.of(snapshot.path),
             sites=self.known.sites(program, snapshot),
             roots=self.known.roots(program),
             root=self.known.root(program),
@@ -73,6 +75,16 @@ class Server(LanguageServer):
             version=snapshot.version,
             cells=snapshot.cells,
         )
+
+    def python_of(self, path: Path) -> str | None:
+        """The interpreter of the workspace's own environment, for a file for which the client names none.
+
+        None in a workspace that is not trusted: its files choose nothing that runs.
+        """
+        if not self.client.trusted:
+            return None
+        folders = [folder for uri in self.client.folders if path.is_relative_to(folder := path_of(uri))]
+        return interpreters.beside(path.parent, max(folders, key=lambda one: len(one.parts), default=None))
 
     def news(self, program: str) -> None:
         """Something about a program is new though its text is not."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -57,6 +58,17 @@ class Snapshot:
             for index, part in enumerate(self.parts)
             for line in range(1, part.count + 1)
         )
+
+    def moved(self, now: Snapshot) -> Mapping[int, int]:
+        """Where lines of this snapshot (from 1) stand in a later one; a line that is gone is absent."""
+        if now is self or now.ids == self.ids:
+            return dict(zip(range(1, len(self.ids) + 1), range(1, len(self.ids) + 1), strict=True))
+        lines = {id: number for number, id in enumerate(now.ids, 1)}
+        return {number: lines[id] for number, id in enumerate(self.ids, 1) if id in lines}
+
+    def line_of(self, id: int) -> int | None:
+        """The line (from 1) of an identity; None where it is gone."""
+        return self.ids.index(id) + 1 if id in self.ids else None
 
     def part(self, uri: str) -> Part | None:
         """The part that stands in a document; None if it is no part of this program."""

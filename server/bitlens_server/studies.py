@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bitlens import cache, interpreters
 from bitlens.analysis import Analysis
+from bitlens.editing.unquantized import originals
 from bitlens.measuring import Options
 from bitlens.numbers import Numbers
 from bitlens.problems import BitlensError
 from bitlens.sites import sites_of
+from bitlens.source.program import Program
 from bitlens.source.slice import Slice
 from bitlens.source.store import LoweredStore
-from bitlens.statics import static_numbers
+from bitlens.statics import Reading, buildable, static_numbers
+from bitlens.written import written_numbers
 
-from bitlens_server.building import options_of
+from bitlens_server.building import options_of, original_name
 from bitlens_server.known import Measured, Study
 from bitlens_server.snapshot import Snapshot
 
@@ -41,6 +44,16 @@ class Found:
     """Names of measured models whose numbers still hold."""
     kept: tuple[Measured, ...] = ()
     """Models that were measured before, perhaps by another server, and still hold."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A model whose numbers may be known, by the name under which they are."""
+
+    name: str
+    piece: Slice
+    selection: str | None = None
+    original: bool = False
 
 
 class Studies:
@@ -103,43 +116,54 @@ class Studies:
         """In the studying thread. What it finds is tied to lines, so it outlives edits."""
         settings = self._server.settings.of(snapshot.path)
         analysis = Analysis(snapshot.path, snapshot.text, settings=settings)
-        options = options_of(settings)
+        options = options_of(settings, analysis, self._server.python_of(snapshot.path))
         try:
             python: str | None = interpreters.choose(options.python).path
         except BitlensError:
             python = None
-        libraries = cache.site_packages(python) if python else ()
+        libraries = interpreters.site_packages(python) if python else ()
         static: list[Numbers] = []
         first = not self._server.known.has_static(program)
         last = 0.0
-        for numbers in static_numbers(analysis.program, settings.models, libraries, self._store):
+        how = Reading(libraries, self._store, settings.models)
+        sites, pieces, _ = sites_of(analysis.program)
+        for numbers in static_numbers(analysis.program, how, pieces):
             static.append(numbers)
             if first and numbers.model.layers and time.monotonic() - last > PUBLISH_EVERY:
                 last = time.monotonic()
-                publish(Study(self._server.known.sites(program, snapshot), tuple(static)))
-        sites, pieces, _ = sites_of(analysis.program)
-        study = Study(sites, tuple(static))
-        return self._compare(program, study, pieces, options, python) if python else Found(study)
+                publish(Study(sites, tuple(static)))
+        file = str(snapshot.path.absolute())
+        reached = {line for numbers in static for line in numbers.by_line(file)}
+        study = Study(sites, tuple(static), written_numbers(analysis.program, reached))
+        if python is None:
+            return Found(study)
+        known = dict(self._server.known.measured_of(program))
+        wanted = [Wanted(piece.name, piece) for piece in pieces]
+        wanted += _selected(analysis.program, how, known.values(), {one.name for one in wanted})
+        wanted += [Wanted(original_name(one.name), one, original=True) for one in originals(analysis)]
+        return self._compare(program, study, wanted, options, python)
 
     def _compare(
-        self, program: str, study: Study, pieces: Iterable[Slice], options: Options, python: str
+        self, program: str, study: Study, wanted: Iterable[Wanted], options: Options, python: str
     ) -> Found:
         """Which measured models are still as the source says, and which ones the disk knows."""
         known = dict(self._server.known.measured_of(program))
         fresh: set[str] = set()
         kept: list[Measured] = []
-        for piece in pieces:
-            if not piece.runnable:
+        for one in wanted:
+            if not one.piece.runnable:
                 continue
-            key, measured = cache.key(piece, options, python), known.get(piece.name)
-            if measured and measured.key == key and self._server.known.is_tied(program, piece.name):
-                fresh.update([piece.name] if cache.is_current(measured.stamps) else [])
+            key, measured = cache.key(one.piece, options, python), known.get(one.name)
+            if measured and measured.key == key and self._server.known.is_tied(program, one.name):
+                fresh.update([one.name] if cache.is_current(measured.stamps) else [])
                 continue
-            found = self._server.cache.load(piece, options, python)
+            found = self._server.cache.load(one.piece, options, python)
             if found is not None:
-                fresh.add(piece.name)
+                fresh.add(one.name)
                 numbers = Numbers(found.model, "measured", found.environment, found.when)
-                kept.append(Measured(program, piece.name, numbers, key, found.stamps))
+                kept.append(
+                    Measured(program, one.name, numbers, key, found.stamps, one.selection, one.original)
+                )
         return Found(study, frozenset(fresh), tuple(kept))
 
     def _take_study(self, program: str, snapshot: Snapshot, study: Study) -> None:
@@ -159,3 +183,13 @@ class Studies:
             changed |= known.set_stale(program, found.fresh)
         for one in changed:
             self._server.news(one)
+
+
+def _selected(program: Program, how: Reading, known: Iterable[Measured], names: set[str]) -> Iterator[Wanted]:
+    """Models that were measured because somebody asked for them by name: classes, for the most part."""
+    for selection in dict.fromkeys(one.selection for one in known if one.name not in names):
+        try:
+            pieces = buildable(program, how, selection) if selection else ()
+        except BitlensError:
+            continue
+        yield from (Wanted(piece.name, piece, selection) for piece in pieces)

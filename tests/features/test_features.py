@@ -8,10 +8,9 @@ import pytest
 from bitlens.analysis import Analysis
 from bitlens.features import hover, model_tree
 from bitlens.features.hints import hints
-from bitlens.features.labels import short_size
+from bitlens.features.labels import short_count, short_size
 from bitlens.features.lens import Activity, lenses
 from bitlens.measurement import Report
-from bitlens.quantities import count
 from bitlens.settings import Hints, Settings
 from features.conftest import PROGRAM, Analysed
 
@@ -53,13 +52,13 @@ def test_a_line_that_makes_composites_sums_what_they_hold(analysed: Analysed, re
     total = sum(layer.bytes + layer.buffer_bytes for layer in below)
     found = {hint.line: hint for hint in hints(analysed())}
     assert found[BLOCKS].kind == "composite"
-    assert found[BLOCKS].label.startswith(f"×3 mixed {short_size(total)}")
+    assert found[BLOCKS].label.startswith(f"×3 fp16 {short_size(total)}")
 
 
 def test_tied_weights_count_once(analysed: Analysed) -> None:
     """The head's weight is the embedding's: its line has no bytes of its own beside those."""
     analysis = analysed()
-    assert at(analysis, HEAD, "nn.Linear").count("tied to `embed.weight`") == 1
+    assert at(analysis, HEAD, "nn.Linear").count("to `embed.weight`") == 1
     model = analysis.placed[0].numbers.model
     assert model.bytes == sum(layer.bytes for layer in model.layers)
     assert model.bytes < 2 * 128_000
@@ -88,8 +87,11 @@ def test_compact_is_memory_and_the_last_scheme(analysed: Analysed) -> None:
 
 def test_the_model_s_line_says_what_the_schemes_would_leave(analysed: Analysed, report: Report) -> None:
     label = labels(analysed())[MODEL]
-    assert label.startswith(count(report.models[0].parameters))
-    assert "int8 " in label and "int4 " in label
+    model = report.models[0]
+    assert label.startswith(short_count(model.parameters))
+    for name, id in (("int8", "quanto.qint8"), ("int4", "quanto.qint4")):
+        left = model.schemes[id].bytes + model.schemes[id].buffer_bytes
+        assert f"{name} {short_size(left)}".replace(" ", "") in label.replace(" ", "")
 
 
 def test_an_edited_line_keeps_its_numbers_and_stale_ones_say_so(analysed: Analysed) -> None:
@@ -113,7 +115,7 @@ def test_a_hover_says_where_numbers_come_from(analysed: Analysed) -> None:
     [
         (UP, "torch.float16", "**float16**: 16 bits"),
         (2, "qint8", "8-bit integers"),
-        (LINES["return self.head.weight.float()"], "weight", "tied to `embed.weight`"),
+        (LINES["return self.head.weight.float()"], "weight", "to `embed.weight`"),
         (MODEL, "Net", "**Net** `model`"),
     ],
 )

@@ -37,7 +37,7 @@ def test_measuring_shows_at_the_lines(name: str, tmp_path: Path) -> None:
         assert label(lines[7]).startswith("fp32 8.3 KB · int8 .")
         assert label(lines[8]).startswith("×3 fp32 13 KB")
         assert label(lines[9]).startswith("fp16 528 B")
-        assert label(lines[15]).startswith("5.51K")
+        assert label(lines[15]).startswith("5.5K 22KB·int8 6.5KB·int4 4.3KB")
         assert lines[7]["position"]["character"] == len_in(name, NET.split("\n")[7])
         hover = editor.request("textDocument/hover", at(uri, 7, 20))
         assert "`weight` | 32×64 | fp32" in hover["contents"]["value"]

@@ -40,7 +40,7 @@ async def answers(client: InProcess, uri: str) -> dict[str, Any]:
     found = {
         # First: hints and lenses come from the last analysis where the new one takes time, findings never do.
         "diagnostics": await client.request("textDocument/diagnostic", document),
-        "hints": await client.hints(uri, text),
+        "hints": [await resolved(client, hint) for hint in await client.hints(uri, text)],
         "lenses": await client.request("textDocument/codeLens", document),
         "actions": await client.request(
             "textDocument/codeAction", {**document, "range": full_range(text), "context": {"diagnostics": []}}
@@ -50,6 +50,12 @@ async def answers(client: InProcess, uri: str) -> dict[str, Any]:
         place = {"line": line, "character": 20}
         found[f"hover {line}"] = await client.request("textDocument/hover", {**document, "position": place})
     return found
+
+
+async def resolved(client: InProcess, hint: Message) -> Message:
+    """A hint with its tooltip; `data`, which leads there, counts on from one server to the next."""
+    found = await client.request("inlayHint/resolve", hint)
+    return {key: value for key, value in found.items() if key != "data"}
 
 
 @pytest.mark.parametrize("text", [NET, SAVED, *(path.read_text() for path in EXAMPLES[:1])])

@@ -8,8 +8,11 @@ the top exponent is kept for infinity and NaN (IEEE 754).
 
 from __future__ import annotations
 
+import math
+import re
 from dataclasses import dataclass
 
+from bitlens import schemes
 from bitlens.quantities import three_digits
 
 
@@ -122,6 +125,27 @@ def describe(name: str) -> str | None:
 def call(name: str) -> str | None:
     """What a quantizing function or configuration does; None for other names."""
     return _CALLS.get(name.replace("quanto.", "optimum.quanto.") if name.startswith("quanto.") else name)
+
+
+_CODEBOOKS = {"nf4": 0.07958029955625534, "fp4": 0.005208333333333333, "mxfp4": 0.5 / 6}
+"""The least positive level over the greatest."""
+
+
+def dynamic_range(id: str) -> float | None:
+    """Decibels between the greatest and the least magnitude that a scheme's numbers have under one scale.
+
+    For integers the whole range over one step, 20·log10(2^bits − 1); None for vectors from a codebook.
+    """
+    if id.startswith(("aqlm", "quip_sharp")):
+        return None
+    floating = re.search(r"float8(_e\dm\d(fn)?)?|b?float16", id)
+    if floating is not None:
+        form = FLOATING[{"float8": "float8_e4m3fn"}.get(floating[0], floating[0])]
+        return 20 * math.log10(form.max / form.least)
+    code = re.search(r"mxfp4|nf4|fp4", id)
+    if code is not None:
+        return -20 * math.log10(_CODEBOOKS[code[0]])
+    return 20 * math.log10(2 ** schemes.get(id).bits - 1)
 
 
 def _floating(name: str, form: Floating) -> str:

@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 from weakref import WeakKeyDictionary
 
 from bitlens.analysis import Analysis, Placed
-from bitlens.features.labels import dtype, fitted, outcome, scheme, short_size
+from bitlens.features.labels import WIDEST, dtype, fitted, model_label, outcome, scheme, short_size
 from bitlens.measurement import SchemeResult
 from bitlens.numbers import LineNumbers
 from bitlens.quantities import count, parse_size
@@ -149,22 +149,29 @@ def _pieces(memory: Sequence[str], items: Sequence[tuple[str, str]], wanted: Hin
     elif wanted.preset == "compact":
         memory, items = [*memory[:-2], memory[-1]], items[-1:]
     texts = fitted([word for word in memory if word], [text for text, _ in items])
-    topics = ["memory", *(id for _, id in items)]
-    return tuple(Piece(text, topic) for text, topic in zip(texts, topics, strict=False))
+    return _topical(texts, [id for _, id in items])
+
+
+def _topical(texts: Sequence[str], ids: Sequence[str]) -> tuple[Piece, ...]:
+    """The texts of a label with what each is about: the first the memory, the others a scheme."""
+    return tuple(Piece(text, topic) for text, topic in zip(texts, ("memory", *ids), strict=False))
 
 
 def _model(placed: Sequence[Placed], wanted: Hints) -> tuple[Piece, ...]:
     model = placed[0].numbers.model
-    total = short_size(model.memory)
+    total = model.memory
     names = list(model.dtypes)
     kind = "" if not names else dtype(names[0]) if len(names) == 1 else "mixed"
-    words = [count(model.parameters), kind, total]
     if placed[0].numbers.origin == "static":
-        return (Piece(" ".join(word for word in (STATIC, *words) if word)[:34], "memory"),)
-    unit = total.partition(" ")[2]
-    items = [
-        (f"{scheme(id)} {short_size(model.schemes[id].bytes).removesuffix(' ' + unit)}", id)
-        for id in wanted.schemes[:2]
-        if id in model.schemes
-    ]
-    return _pieces(words, items, wanted)
+        words = (STATIC, count(model.parameters), kind, short_size(total))
+        return (Piece(" ".join(filter(None, words))[:WIDEST], "memory"),)
+    ids = [id for id in wanted.schemes[:2] if id in model.schemes]
+    left = [(scheme(id), model.schemes[id].bytes + model.schemes[id].buffer_bytes) for id in ids]
+    if wanted.preset == "size":
+        return (Piece(short_size(total), "memory"),)
+    if wanted.preset == "compact":
+        texts = fitted(
+            [count(model.parameters), short_size(total)], [f"{n} {short_size(b)}" for n, b in left[-1:]]
+        )
+        return _topical(texts, ids[-1:])
+    return _topical(model_label(model.parameters, kind, total, left), ids)

@@ -9,6 +9,7 @@ from bitlens import schemes
 from bitlens.analysis import Analysis, Entry, Placed
 from bitlens.features import formats, markdown, picture
 from bitlens.features.under_cursor import Target, target_at
+from bitlens.measurement import Layer
 from bitlens.quantities import count, percent, size
 
 _MOST_PATHS = 4
@@ -79,7 +80,7 @@ def _entry(entry: Entry, pictures: bool) -> str:
     elif numbers.certainty == "range" and numbers.least_bytes is not None:
         least = f"{count(numbers.least_parameters)} parameters, {size(numbers.least_bytes)}"
         head = f"{head} at most; at least {least}: a test is not decided by the source"
-    parts = [head, markdown.tensor_table(numbers.layers)] if numbers.layers else [head]
+    parts = [head, *_tensors(numbers.layers, entry.placed)]
     parts += _spread(entry, pictures)
     if numbers.schemes:
         parts += [
@@ -89,6 +90,10 @@ def _entry(entry: Entry, pictures: bool) -> str:
     parts += [layer.note for layer in numbers.layers[:_MOST_PATHS] if layer.note]
     parts.append(_from(entry.placed, bool(numbers.schemes)))
     return "\n\n".join(parts)
+
+
+def _tensors(layers: Sequence[Layer], placed: Placed) -> list[str]:
+    return [markdown.tensor_table(layers, placed.numbers.environment.device)] if layers else []
 
 
 def _spread(entry: Entry, pictures: bool) -> list[str]:
@@ -149,7 +154,7 @@ def _of_tensor(analysis: Analysis, target: Target) -> str | None:
         layers = [layer for layer in placed.numbers.model.layers if _is_called(layer.path, owner)]
         layers = [layer for layer in layers if any(tensor.name == name for tensor in layer.tensors)]
         if layers:
-            found.append("\n\n".join([markdown.tensor_table(layers), _from(placed, False)]))
+            found.append("\n\n".join([*_tensors(layers, placed), _from(placed, False)]))
     return "\n\n---\n\n".join(found[:2]) or None
 
 

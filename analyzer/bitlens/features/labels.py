@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bitlens.measurement import SchemeResult
-from bitlens.quantities import size
+from bitlens.quantities import count, size
 
 WIDEST = 34
 """Characters of the longest label; an editor gives all hints of a line together about 43."""
@@ -47,6 +47,15 @@ def share(value: float | None) -> str:
     return f"{percent:.0f}%" if percent < 999 else ">999%"
 
 
+def short_count(amount: int | None) -> str:
+    """Elements in at most four characters, two significant digits below 100: `5.5K`, `23M`, `110M`."""
+    text = count(amount)
+    number, unit = (text[:-1], text[-1]) if text[-1].isalpha() else (text, "")
+    if not unit:
+        return text
+    return f"{float(number):.1f}{unit}" if float(number) < 9.95 else f"{float(number):.0f}{unit}"
+
+
 def short_size(amount: int | None) -> str:
     """Bytes in at most seven characters, two significant digits below 100: `2.4 MB`, `23 MB`, `234 MB`."""
     if amount is None:
@@ -65,6 +74,29 @@ def outcome(result: SchemeResult | None) -> str:
     if result is None:
         return "?"
     return share(result.relative_error) if result.converted else "same"
+
+
+def model_label(
+    elements: int | None, kind: str, total: int | None, items: Sequence[tuple[str, int]]
+) -> tuple[str, ...]:
+    """A model's elements, dtype and bytes, and what schemes would leave, each size with its unit.
+
+    Written narrower until it fits: without blanks, then without the dtype, which says least beside sizes.
+    """
+    sizes = [f"{name} {short_size(amount)}" for name, amount in items]
+    narrow = [f"{name} {short_size(amount).replace(' ', '')}" for name, amount in items]
+    tight = short_size(total).replace(" ", "")
+    for words, tail, separator in (
+        ((count(elements), kind, short_size(total)), sizes, " · "),
+        ((count(elements), kind, short_size(total)), sizes, "·"),
+        ((short_count(elements), kind, tight), narrow, "·"),
+        ((count(elements), short_size(total)), sizes, "·"),
+        ((short_count(elements), tight), narrow, "·"),
+    ):
+        pieces = (" ".join(filter(None, words)), *(separator + item for item in tail))
+        if len("".join(pieces)) <= WIDEST:
+            return pieces
+    return model_label(elements, kind, total, items[:-1])
 
 
 def fitted(head: Sequence[str], tail: Sequence[str]) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from bitlens import schemes
+from bitlens.features.formats import dynamic_range
 from bitlens.features.labels import dtype
 from bitlens.measurement import Layer, SchemeResult, Tensor
 from bitlens.numbers import Numbers
@@ -25,18 +26,22 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1) -
 def scheme_table(results: dict[str, SchemeResult], whole: int | None) -> str:
     """One row per scheme; `whole` is the size without any, in bytes."""
     rows = [_scheme_row(id, result, whole) for id, result in results.items()]
-    return table(["scheme", "bytes", "weight error", "SQNR", "largest", "overflow", "to 0"], rows)
+    return table(["scheme", "bytes", "weight error", "SQNR", "largest", "range", "overflow", "to 0"], rows)
 
 
 def _scheme_row(id: str, result: SchemeResult, whole: int | None) -> list[str]:
     ratio = f" ({percent(result.bytes / whole)})" if whole else ""
     if not result.converted:
-        return [f"`{id}`", size(result.bytes) + ratio, "left as it is", *[NO_VALUE] * 4]
-    numbers = (result.sqnr_db, result.max_abs_error)
-    decibels, largest = (NO_VALUE if number is None else three_digits(number) for number in numbers)
+        return [f"`{id}`", size(result.bytes) + ratio, "left as it is", *[NO_VALUE] * 5]
     counts = [NO_VALUE if n is None else f"{n:,}" for n in (result.overflow, result.underflow)]
     error = NO_VALUE if result.relative_error is None else percent(result.relative_error)
-    return [f"`{id}`", size(result.bytes) + ratio, error, f"{decibels} dB", largest, *counts]
+    largest = NO_VALUE if result.max_abs_error is None else three_digits(result.max_abs_error)
+    span = _decibels(dynamic_range(id) if id in schemes.all_ids() else None)
+    return [f"`{id}`", size(result.bytes) + ratio, error, _decibels(result.sqnr_db), largest, span, *counts]
+
+
+def _decibels(value: float | None) -> str:
+    return NO_VALUE if value is None else f"{three_digits(value)} dB"
 
 
 def notes(results: dict[str, SchemeResult]) -> list[str]:
@@ -44,33 +49,38 @@ def notes(results: dict[str, SchemeResult]) -> list[str]:
     return [f"`{id}`: {result.note}." for id, result in results.items() if result.note]
 
 
-def tensor_table(layers: Sequence[Layer]) -> str:
-    """One row for each kind of tensor: the same name, shape and dtype in several layers is one row."""
+def tensor_table(layers: Sequence[Layer], device: str | None) -> str:
+    """One row for each kind of tensor: the same name, shape and dtype in several layers is one row.
+
+    `device` is where the model was measured; None where it was not.
+    """
     groups: dict[tuple[str, ...], list[Tensor]] = {}
     for layer in layers:
         for tensor in layer.tensors:
             key = (tensor.name, str(tensor.shape), tensor.dtype, tensor.kind, str(tensor.requires_grad))
             groups.setdefault(key, []).append(tensor)
-    rows = [_tensor_row(tensors) for tensors in list(groups.values())[:_MOST_ROWS]]
+    rows = [_tensor_row(tensors, device) for tensors in list(groups.values())[:_MOST_ROWS]]
     if len(groups) > _MOST_ROWS:
-        rows.append([f"… {len(groups) - _MOST_ROWS} more", *[""] * 4])
-    return table(["tensor", "shape", "dtype", "bytes", "remarks"], rows)
+        rows.append([f"… {len(groups) - _MOST_ROWS} more", *[""] * 6])
+    return table(["tensor", "shape", "dtype", "bytes", "device", "trainable", "tied"], rows)
 
 
-def _tensor_row(tensors: Sequence[Tensor]) -> list[str]:
+def _tensor_row(tensors: Sequence[Tensor], device: str | None) -> list[str]:
     first = tensors[0]
     times = f"×{len(tensors)} " if len(tensors) > 1 else ""
     shape = "×".join(map(str, first.shape)) or "scalar"
-    remarks = ["buffer"] if first.kind == "buffer" else [] if first.requires_grad else ["frozen"]
+    trainable = "buffer" if first.kind == "buffer" else "yes" if first.requires_grad else "no"
     tied = sorted({tensor.tied_to for tensor in tensors if tensor.tied_to})
-    remarks += [f"tied to `{tied[0]}`"] if tied else []
     total = sum(tensor.bytes for tensor in tensors)
-    return [times + f"`{first.name}`", shape, dtype(first.dtype), size(total), ", ".join(remarks)]
+    words = [times + f"`{first.name}`", shape, dtype(first.dtype), size(total), device or NO_VALUE, trainable]
+    return [*words, f"to `{tied[0]}`" if tied else ""]
 
 
 def origin(numbers: Numbers, stale: bool) -> str:
     """Where the numbers come from, and when."""
     model = numbers.model
+    if not model.name:
+        return "Read from the sizes on this line, in the default dtype, for one time that it runs."
     if numbers.origin == "static":
         root = numbers.root or model.name
         return f"Read from the source alone, in the default dtype, for {root}; nothing was run."

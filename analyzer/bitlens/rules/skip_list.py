@@ -52,8 +52,12 @@ def _find(_: Analysis, code: Code) -> Iterator[Found]:
         given = argument(call, name) if name is not None else None
         if name is None or not isinstance(given, (ast.List, ast.Tuple)):
             continue
-        items = [item.value for item in given.elts if isinstance(item, ast.Constant)]
-        if len(items) < len(given.elts) or any(_HEAD.search(str(item)) for item in items):
+        items = [
+            item.value
+            for item in given.elts
+            if isinstance(item, ast.Constant) and isinstance(item.value, str)
+        ]
+        if len(items) < len(given.elts) or any(map(_HEAD.search, items)):
             continue
         quote = quote_of(code.text)
         value = "[" + ", ".join(f"{quote}{item}{quote}" for item in (*items, "lm_head")) + "]"

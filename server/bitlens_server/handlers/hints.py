@@ -25,23 +25,29 @@ async def inlay_hint(server: Server, params: types.InlayHintParams) -> Written |
     current, fresh = await server.analyses.soon(program, PATIENCE)
     if not fresh:
         server.refresher.soon()
-    part = current.snapshot.part(uri)
+    now = current.snapshot if fresh else server.session.snapshot(program)
+    part = now.part(uri)
     if part is None:
         return None
     first, last = convert.lines_of(params.range, part)
-    encoding = server.session.encoding
-    found = [hint for hint in hints(current.analysis) if first <= hint.line <= last]
-    return Written([convert.inlay_hint(current.snapshot, part, hint, encoding) for hint in found])
+    moved = current.snapshot.moved(now)
+    found = [(hint, moved.get(hint.line, 0)) for hint in hints(current.analysis)]
+    return Written(
+        [
+            convert.inlay_hint(now, part, hint, line, server.session.encoding)
+            for hint, line in found
+            if first <= line <= last
+        ]
+    )
 
 
 async def inlay_hint_resolve(server: Server, hint: types.InlayHint) -> types.InlayHint:
     """The tooltip of a hint, and of each part of its label."""
-    uri, line, topics = hint.data if isinstance(hint.data, list) else ("", 0, [])
+    uri, line_id, topics = hint.data if isinstance(hint.data, list) else ("", 0, [])
     program = server.session.program(uri)
     current = server.analyses.last(program) if program is not None else None
-    if current is None:
-        return hint
-    if isinstance(hint.label, str):
+    line = current.snapshot.line_of(line_id) if current is not None else None
+    if current is None or line is None or isinstance(hint.label, str):
         return hint
     hint.tooltip = convert.markup(
         hover.of_line(current.analysis, line, server.client.pictures), server.client

@@ -16,18 +16,20 @@ async def code_lens(server: Server, params: types.CodeLensParams) -> list[types.
     program = server.session.program(uri)
     if program is None:
         return None
-    current, _ = await server.analyses.soon(program, PATIENCE)
-    part = current.snapshot.part(uri)
+    current, fresh = await server.analyses.soon(program, PATIENCE)
+    if not fresh:
+        server.refresher.soon()
+    now = server.session.snapshot(program)
+    part = now.part(uri)
     run = server.measurements.running(program)
     activity = Activity(run.model, run.done, run.total) if run else None
     if part is None:
         return None
+    moved = current.snapshot.moved(now)
     return [
-        types.CodeLens(
-            convert.line_range(current.snapshot, lens.line, server.session.encoding), _command(uri, lens)
-        )
+        types.CodeLens(convert.line_range(now, line, server.session.encoding), _command(uri, lens))
         for lens in lenses(current.analysis, activity)
-        if part.first < lens.line <= part.first + part.count
+        if part.first < (line := moved.get(lens.line, 0)) <= part.first + part.count
     ]
 
 
