@@ -11,6 +11,7 @@ import torch
 from bitlens.backends.facts import KEPT_HEAD, KEPT_IN_FLOAT32, KEPT_LAST, LayerFacts, TensorFacts
 from bitlens.worker import tensors
 from bitlens.worker.failure import Refused
+from bitlens.worker.kernels.transfer import on_device
 from bitlens.worker.loads import Loads, Read
 from bitlens.worker.stream import MAX_LAYERS, LayerSource, Stream
 from bitlens.worker.trace import Before, Constructions, Place
@@ -27,14 +28,9 @@ def measure(model: torch.nn.Module, stream: Stream, seen: Constructions, loads: 
         layers=len(layers),
         notes=loads.notes,
     )
-    for layer in layers:
-        stream.layer(layer._replace(read=on_device(device, layer.read)))
+    for layer in on_device(layers, device):
+        stream.layer(layer)
     stream.end(lines_of(model, seen.place), dtypes_of(layers))
-
-
-def on_device(device: str, read: Callable[[str], torch.Tensor]) -> Callable[[str], torch.Tensor]:
-    """Values reach the measuring device one tensor at a time, so the model itself need not fit there."""
-    return read if device == "cpu" else lambda name: read(name).to(device)
 
 
 class _Layers:

@@ -14,7 +14,8 @@ from bitlens.worker.checkpoints.from_config import build_from_config
 from bitlens.worker.checkpoints.layers import CheckpointLayer, describe
 from bitlens.worker.checkpoints.opening import locate, open_checkpoint
 from bitlens.worker.failure import Failure
-from bitlens.worker.live import dtypes_of, kept_in_float, lines_of, on_device
+from bitlens.worker.kernels.transfer import on_device
+from bitlens.worker.live import dtypes_of, kept_in_float, lines_of
 from bitlens.worker.stream import LayerSource, Stream
 from bitlens.worker.wire import Job
 
@@ -34,7 +35,7 @@ def measure(job: Job, stream: Stream, device: str) -> None:
         described = describe(checkpoint, model=model)
         known = model if model is not None and described.class_name else None
         kept = kept_in_float(known) if known is not None else {}
-        layers = [_source(layer, known, seen, device, kept) for layer in described.layers]
+        layers = [_source(layer, known, seen, kept) for layer in described.layers]
         stream.begin(
             **{"class": type(known).__name__ if known is not None else checkpoint.format},
             weights="checkpoint",
@@ -44,7 +45,7 @@ def measure(job: Job, stream: Stream, device: str) -> None:
         )
         for problem in problems + described.problems:
             stream.problem(Failure(problem.code, problem.message, problem.file), "warning")
-        for layer in layers:
+        for layer in on_device(layers, device):
             stream.layer(layer)
             checkpoint.release()
         stream.end(lines_of(known, seen.place) if known is not None else [], dtypes_of(layers))
@@ -63,7 +64,6 @@ def _source(
     layer: CheckpointLayer,
     model: torch.nn.Module | None,
     seen: trace.Constructions,
-    device: str,
     kept: Mapping[str, str],
 ) -> LayerSource:
     place = seen.place(model.get_submodule(layer.path)) if model is not None else None
@@ -72,7 +72,7 @@ def _source(
         type=layer.type,
         bases=layer.bases,
         tensors=tuple(TensorFacts(**tensor) for tensor in layer.tensors),
-        read=on_device(device, layer.read),
+        read=layer.read,
         stored=layer.stored,
         file=place[0] if place else None,
         line=place[1] if place else None,

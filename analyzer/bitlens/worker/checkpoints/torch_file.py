@@ -70,7 +70,7 @@ class TorchFile(Checkpoint):
         """Give the pages read so far back to the system; they are read from the file again when needed."""
         names, self._touched = self._touched, set()
         if self._mapped:
-            for name in names:
+            for name in tuple(names):  # another thread may still be reading
                 _drop_pages(self._tensors[name].untyped_storage())
 
     def close(self) -> None:
