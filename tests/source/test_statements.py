@@ -183,6 +183,19 @@ def test_the_store_keeps_nodes_and_survives_damage(tmp_path: Path) -> None:
         assert facts(parse(text, store)) == expected
 
 
+@pytest.mark.parametrize("path", FILES[:3], ids=lambda path: path.name)
+def test_a_library_is_read_as_a_program_is(path: Path, tmp_path: Path) -> None:
+    """Python's own parser and libcst give the same statements on the same lines."""
+    store = LoweredStore(tmp_path)
+    source = read(path, store, library=True)
+    expected = facts(read(path))
+    assert facts(source) == expected
+    source.save()
+    again = read(path, store, library=True)
+    assert again.stored
+    assert facts(again) == expected
+
+
 def test_the_store_unpickles_nothing_but_syntax() -> None:
     import pickle
     import zlib

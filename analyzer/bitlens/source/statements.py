@@ -1,7 +1,8 @@
-"""A file as its top-level statements: each parsed and lowered on its own, when asked for, and kept by its
-text.
+"""A file as its top-level statements: each parsed and lowered on its own when asked for, and kept by text.
 
 An edit touches one statement, so the others cost nothing; a statement that does not parse loses only itself.
+The text of a library is no draft: there Python's own parser is asked first, many times as fast as libcst, and
+libcst where it is too old for the syntax.
 """
 
 from __future__ import annotations
@@ -59,6 +60,10 @@ class Statement:
     """Line of the file, from 1, on which `text` begins (a definition's first decorator)."""
     blob: bytes | None = field(default=None, repr=False)
     """What the store on disk holds for it."""
+    begin: int = 0
+    """Where in the file's text `text` begins."""
+    library: bool = False
+    """Whether Python's own parser may read it."""
     _lowered: Lowered | None = field(default=None, repr=False)
 
     @property
@@ -87,9 +92,10 @@ class Statement:
 
     @property
     def lowered(self) -> Lowered:
-        """Nodes or failure; computed once, shared by all statements of the same text."""
+        """Nodes or failure; computed once, shared by all of a user's statements of the same text."""
         if self._lowered is None:
-            self._lowered = _CACHE.get(self.text, self.blob)
+            # A library's statements are dropped together with what was evaluated of it.
+            self._lowered = _made(self) if self.library else _CACHE.get(self)
         return self._lowered
 
     @property
@@ -106,6 +112,8 @@ class SourceFile:
     text: str
     statements: tuple[Statement, ...]
     store: LoweredStore | None = field(default=None, repr=False)
+    stored: bool = field(default=False, repr=False)
+    """Whether the store had it."""
 
     @property
     def problems(self) -> tuple[Problem, ...]:
@@ -125,27 +133,27 @@ class SourceFile:
         """Keep what has been lowered in the store on disk, if there is one and it does not have it."""
         if self.store is None:
             return
-        new = [s for s in self.statements if s.is_lowered and s.blob is None and s.nodes]
+        new = [s for s in self.statements if s.is_lowered and s.blob is None and s.nodes and not s.library]
         for statement in new:
             statement.blob = encode(statement.nodes)
-        if new:
-            self.store.save(_key(self.text), [statement.blob for statement in self.statements])
+        if new or not self.stored:
+            kept = [(s.line, s.begin, s.begin + len(s.text), s.blob) for s in self.statements]
+            self.store.save(_key(self.text), kept)
 
 
-def parse(text: str, store: LoweredStore | None = None) -> SourceFile:
+def parse(text: str, store: LoweredStore | None = None, library: bool = False) -> SourceFile:
     """Split a program into its statements. Never raises, whatever the text; nothing is parsed yet."""
     text = universal_newlines(text.removeprefix("\ufeff"))
-    starts = line_starts(text)
-    found = [Statement(text[a:b], bisect.bisect_right(starts, a)) for a, b in pieces(text)]
-    if store is not None and found:
-        blobs = store.load(_key(text))
-        if blobs is not None and len(blobs) == len(found):
-            for statement, blob in zip(found, blobs, strict=True):
-                statement.blob = blob
-    return SourceFile(text, tuple(found), store)
+    kept = None if store is None else store.load(_key(text))
+    stored = kept is not None
+    if kept is None:
+        starts = line_starts(text)
+        kept = [(bisect.bisect_right(starts, a), a, b, None) for a, b in pieces(text)]
+    found = [Statement(text[a:b], line, blob, a, library) for line, a, b, blob in kept]
+    return SourceFile(text, tuple(found), store, stored)
 
 
-def read(path: Path, store: LoweredStore | None = None) -> SourceFile:
+def read(path: Path, store: LoweredStore | None = None, library: bool = False) -> SourceFile:
     """Read a file as Python would (byte order mark, coding cookie). Raises BitlensError if it cannot be
     read."""
     try:
@@ -153,7 +161,7 @@ def read(path: Path, store: LoweredStore | None = None) -> SourceFile:
     except OSError as error:
         message = f"cannot read the file: {error.strerror or error}"
         raise BitlensError(Problem("unreadable-file", message, str(path))) from error
-    return parse(decode(data, str(path)), store)
+    return parse(decode(data, str(path)), store, library)
 
 
 def decode(data: bytes, name: str | None = None) -> str:
@@ -186,6 +194,29 @@ def _lower(text: str) -> Lowered:
         return Lowered(failure=Failure(1, 1, f"this statement cannot be read ({error})"))
 
 
+def _made(statement: Statement) -> Lowered:
+    nodes = None if statement.blob is None else LoweredStore.decode(statement.blob)
+    if nodes is None and statement.library:
+        nodes = _quickly(statement.text)
+    return _lower(statement.text) if nodes is None else Lowered(nodes)
+
+
+def _quickly(text: str) -> tuple[ast.stmt, ...] | None:
+    """What Python's own parser makes of a statement; None where it does not read it."""
+    if len(text) > MAXIMUM_STATEMENT:
+        return None
+    try:
+        with _QUIET, warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return tuple(ast.parse(text).body)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
+
+
+_QUIET = threading.Lock()
+"""`catch_warnings` changes what all threads see."""
+
+
 def _explained(text: str, error: cst.ParserSyntaxError) -> Failure:
     """libcst only says that a statement is wrong; Python's own parser mostly says what is."""
     try:
@@ -211,19 +242,27 @@ class _Cache:
         self.kept: OrderedDict[str, Lowered] = OrderedDict()
         self.size = 0
         self.lock = threading.Lock()
+        self.busy: dict[str, threading.Lock] = {}
+        """One for each text that a thread lowers right now, so that no other does the same."""
 
-    def get(self, text: str, blob: bytes | None) -> Lowered:
-        """The outcome for `text`: from memory, from the store's blob, or by parsing."""
+    def get(self, statement: Statement) -> Lowered:
+        """The outcome for a statement: from memory, from the store's blob, or by parsing."""
+        text = statement.text
         with self.lock:
             found = self.kept.get(text)
             if found is not None:
                 self.kept.move_to_end(text)
                 return found
-        nodes = LoweredStore.decode(blob) if blob is not None else None
-        made = _lower(text) if nodes is None else Lowered(nodes)
-        with self.lock:
-            self._keep(text, made)
-        return made
+            busy = self.busy.setdefault(text, threading.Lock())
+        with busy:
+            found = self.kept.get(text)
+            if found is None:
+                found = _made(statement)
+                with self.lock:
+                    self._keep(text, found)
+            with self.lock:
+                self.busy.pop(text, None)
+        return found
 
     def _keep(self, text: str, made: Lowered) -> None:
         if text not in self.kept:

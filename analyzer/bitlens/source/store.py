@@ -1,10 +1,8 @@
-"""What was lowered from sources, kept on disk between runs.
+"""What was found out about sources, kept on disk between runs.
 
-One file for each source text, named by its hash: a header, a checksum, and for each statement either nothing
-or its
-pickled, compressed nodes. Reading trusts nothing: a wrong header or checksum, or a pickle that names anything
-but
-`ast` nodes, is as if the file were not there.
+One file for each source text, named by its hash: a header, a checksum, and for each statement where it
+stands and either nothing or its pickled, compressed nodes. Reading trusts nothing: a wrong header or
+checksum, or a pickle that names anything but `ast` nodes, is as if the file were not there.
 """
 
 from __future__ import annotations
@@ -20,7 +18,9 @@ import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
-FORMAT = 1
+Kept = tuple[int, int, int, bytes | None]
+"""A statement: its first line, where it begins and ends in the text, and what `encode` made of its nodes."""
+FORMAT = 2
 """Raised whenever lowering changes, so that older files are not read."""
 BOUND = 512 * 2**20
 """Bytes of one store; the files used longest ago are deleted beyond it."""
@@ -37,8 +37,8 @@ class LoweredStore:
         self.header = version.encode() + b"\n"
         self.saved = 0
 
-    def load(self, key: str) -> list[bytes | None] | None:
-        """The blobs of a text's statements in order, None for those that were never lowered."""
+    def load(self, key: str) -> list[Kept] | None:
+        """A text's statements in order; None if the store does not have it."""
         path = self._path(key)
         try:
             data = path.read_bytes()
@@ -50,12 +50,13 @@ class LoweredStore:
         check = zlib.crc32(payload).to_bytes(_CHECKSUM, "little")
         if not data.startswith(self.header + check):
             return None
-        blobs = marshal.loads(payload)
-        return blobs if isinstance(blobs, list) else None
+        kept = marshal.loads(payload)
+        sound = isinstance(kept, list) and all(isinstance(one, tuple) and len(one) == 4 for one in kept)
+        return kept if sound else None
 
-    def save(self, key: str, blobs: Sequence[bytes | None]) -> None:
-        """Keep a text's statements, each as `encode` made it or None."""
-        payload = marshal.dumps(list(blobs))
+    def save(self, key: str, kept: Sequence[Kept]) -> None:
+        """Keep a text's statements in order."""
+        payload = marshal.dumps(list(kept))
         check = zlib.crc32(payload).to_bytes(_CHECKSUM, "little")
         path = self._path(key)
         try:

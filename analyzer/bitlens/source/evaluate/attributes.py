@@ -30,6 +30,7 @@ from bitlens.source.evaluate.values import (
     Super,
     Tensor,
     Unknown,
+    Varying,
 )
 
 
@@ -355,7 +356,16 @@ class Attributes(Operators):
     def call_host_method(self, target: HostMethod, args: list[Any], kwargs: dict[str, Any]) -> Any:
         """Call a method of a Python value within limits."""
         self.tick()
+        if target.name in _CHANGING:
+            self._note_host_change(target, args)
         return call_host(self, target, args, kwargs)
+
+    def _note_host_change(self, target: HostMethod, args: list[Any]) -> None:
+        value = args[0] if isinstance(target.target, type) and args else target.target
+        if isinstance(value, Instance):
+            self.repetition.changed_object(value.number)
+        elif isinstance(value, list | dict | set):
+            self.repetition.changed_host(value)
 
     def setattr(self, target: Any, name: str, value: Any) -> None:
         """`target.name = value`."""
@@ -366,17 +376,21 @@ class Attributes(Operators):
             else:
                 self.plain_setattr(target, name, value)
         elif isinstance(target, ClassValue):
+            self.repetition.changed_anything()
             target.set(name, value)
         elif isinstance(target, Namespace):
+            self.repetition.changed_anything()
             target.vars[name] = value
         elif isinstance(target, Tensor):
             self._set_on_tensor(target, name, value)
         elif isinstance(target, Function | Native | Partial):
+            self.repetition.changed_anything()
             target.attrs[name] = value
         elif isinstance(target, BoundMethod):
             self.setattr(target.func, name, value)
 
     def _set_on_tensor(self, target: Tensor, name: str, value: Any) -> None:
+        self.repetition.changed(target.number)
         if name == "requires_grad":
             target.requires_grad = value is not False
         elif name == "data" and isinstance(value, Tensor):
@@ -397,10 +411,12 @@ class Attributes(Operators):
         if isinstance(target, ModuleInstance):
             self.set_member(target, name, value)
         else:
+            self.repetition.changed_object(target.number)
             target.attrs[name] = value
 
     def set_member(self, target: ModuleInstance, name: str, value: Any) -> None:
         """Assign a submodule, parameter, buffer or plain attribute of a module."""
+        self.repetition.changed(target.number)
         if isinstance(value, ModuleInstance):
             self._replace(target, name, value)
             target.attrs.pop(name, None)
@@ -436,14 +452,17 @@ class Attributes(Operators):
     def delattr(self, target: Any, name: str) -> None:
         """`del target.name`."""
         if isinstance(target, ModuleInstance):
+            self.repetition.changed(target.number)
             for table in (target.modules, target.params, target.buffers, target.attrs):
                 if name in table:
                     del table[name]
                     return
         elif isinstance(target, Instance):
+            self.repetition.changed_object(target.number)
             target.attrs.pop(name, None)
         elif isinstance(target, ClassValue) and name in target.ns:
             del target.ns[name]
+            self.repetition.changed_anything()
             target.set("__deleted__", name)
 
     def isinstance(self, value: Any, kind: Any) -> Any:
@@ -456,7 +475,8 @@ class Attributes(Operators):
                 else (UNKNOWN if UNKNOWN in results else False)
             )
         if isinstance(value, Unknown) or isinstance(kind, Unknown):
-            return UNKNOWN
+            known = type(value) is Varying and isinstance(kind, type)
+            return issubclass(value.kind, kind) if known else UNKNOWN
         if isinstance(kind, ClassValue):
             return self._is_of_class(value, kind)
         if isinstance(kind, type):
@@ -511,6 +531,34 @@ class Attributes(Operators):
     imports: Any
 
 
+_CHANGING = frozenset(
+    [
+        "append",
+        "appendleft",
+        "extend",
+        "insert",
+        "remove",
+        "pop",
+        "popleft",
+        "popitem",
+        "clear",
+        "sort",
+        "reverse",
+        "update",
+        "setdefault",
+        "add",
+        "discard",
+        "move_to_end",
+        "intersection_update",
+        "difference_update",
+        "symmetric_difference_update",
+        "__init__",
+        "__setattr__",
+    ]
+)
+"""Methods that change a list, dict or set."""
+
+
 _HOST_FIELDS = frozenset(("real", "imag", "numerator", "denominator", "start", "stop", "step"))
 
 
@@ -548,6 +596,7 @@ _GETTERS: dict[type, Callable[[Any, Any, str], Any]] = {
     Partial: Attributes._partial,
     Namespace: Attributes._namespace,
     Unknown: Attributes._unknown,
+    Varying: Attributes._unknown,
     DType: Attributes._dtype,
     Tensor: tensor_attribute,
     ClassMethod: Attributes._wrapper,

@@ -19,6 +19,7 @@ from bitlens.source.evaluate.values import (
     HostMethod,
     Instance,
     Iter,
+    LimitReached,
     ModuleInstance,
     Native,
     Partial,
@@ -50,6 +51,8 @@ TYPES = (
     slice,
     bytearray,
 )
+MAXIMUM_EXPRESSION = 10_000
+"""Characters of a text that `eval` evaluates."""
 Handler = Callable[["Machine", list[Any], dict[str, Any]], Any]
 
 
@@ -219,11 +222,20 @@ def sort(machine: Machine, items: Any, kwargs: dict[str, Any]) -> list[Any]:
         machine.call(key, [value], {}) if key is not None else machine.host_value(value) for value in values
     ]
     if any(isinstance(value, Unknown) for value in keys):
+        machine.doubts += 1
         return values
+    if any(isinstance(value, Instance) for value in keys):
+        keys = [functools.cmp_to_key(_order(machine))(value) for value in keys]
     order = sorted(
         range(len(values)), key=lambda index: keys[index], reverse=bool(kwargs.get("reverse", False))
     )
     return [values[index] for index in order]
+
+
+def _order(machine: Machine) -> Callable[[Any, Any], int]:
+    """The comparison of objects by their own `__lt__`."""
+    less = machine.comparison(ast.Lt)
+    return lambda a, b: -1 if machine.truth(less(a, b)) else int(machine.truth(less(b, a)) is True)
 
 
 def _sorted(machine: Machine, args: list[Any], kwargs: dict[str, Any]) -> Any:
@@ -269,7 +281,9 @@ def _filter(machine: Machine, args: list[Any], kwargs: dict[str, Any]) -> Any:
     test = args[0]
 
     def kept(item: Any) -> bool:
-        return machine.truth(item if test is None else machine.call(test, [item], {})) is not False
+        known = machine.truth(item if test is None else machine.call(test, [item], {}))
+        machine.doubts += known is None
+        return known is not False
 
     return Iter(item for item in machine.iterate(args[1]) if kept(item))
 
@@ -290,6 +304,7 @@ def _next(machine: Machine, args: list[Any], kwargs: dict[str, Any]) -> Any:
         return machine.call_method(value, "__next__", [], {})
     if not isinstance(value, Iter):
         return UNKNOWN
+    machine.repetition.changed_object(value.number)
     for item in value.source:
         return item
     if len(args) > 1:
@@ -398,6 +413,16 @@ def _import(machine: Machine, args: list[Any], kwargs: dict[str, Any]) -> Any:
     return machine.imports.by_name(args[0], machine.frames[-1].module) if args else UNKNOWN
 
 
+def _eval(machine: Machine, args: list[Any], kwargs: dict[str, Any]) -> Any:
+    """`eval(text)` in the names of the caller; other names than those are not known."""
+    text = machine.host_value(args[0]) if args else UNKNOWN
+    if not isinstance(text, str) or len(args) > 1 or kwargs:
+        return UNKNOWN
+    if len(text) > MAXIMUM_EXPRESSION:
+        raise LimitReached(f"{MAXIMUM_EXPRESSION:,} characters of an expression")
+    return machine.evaluate(text)
+
+
 def _nothing(machine: Machine, args: list[Any], kwargs: dict[str, Any]) -> Any:
     return None
 
@@ -453,9 +478,9 @@ _FUNCTIONS: dict[str, Handler] = {
     "__import__": _import,
     "globals": _unknown,
     "locals": _unknown,
-    "open": _unknown,
+    "open": lambda machine, args, kwargs: machine.files.open(args, kwargs),
     "input": _unknown,
-    "eval": _unknown,
+    "eval": _eval,
     "exec": _nothing,
     "compile": _unknown,
     "hex": lambda machine, args, kwargs: UNKNOWN if isinstance(args[0], Unknown) else hex(args[0]),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING, Any
 
 from bitlens.source.evaluate.dataclass_fields import named_tuple_fields
@@ -177,16 +178,19 @@ class Classes:
         """A module, created where the innermost frame of the program stands."""
         machine = self.machine
         machine.count_module()
-        site: tuple[str, int] | None = None
-        for frame in reversed(machine.frames):
-            module, function = frame.module, frame.function
-            skipped = function is not None and (module.name, function.qualname) in PLUMBING_FUNCTIONS
-            if module.file is not None and not module.plumbing and not skipped:
-                site = (module.file, frame.line)
-                break
-        made = ModuleInstance(cls, site, machine.uncertain == 0, machine.inside_torch > 0)
+        made = ModuleInstance(cls, self.site(), machine.uncertain == 0, machine.inside_torch > 0)
         made.repeats = machine.repeating > 0
         return made
+
+    def site(self) -> tuple[str, int] | None:
+        """File and line of the innermost frame of the program."""
+        for frame in reversed(self.machine.frames):
+            module, function = frame.module, frame.function
+            if module.file is None or module.plumbing:
+                continue
+            if function is None or (module.name, function.qualname) not in PLUMBING_FUNCTIONS:
+                return module.file, frame.line
+        return None
 
     def fill_host(self, target: Instance, args: list[Any], kwargs: dict[str, Any]) -> None:
         """`list.__init__`, `dict.__init__` … on an object of a derived class."""
@@ -228,6 +232,15 @@ class Classes:
         member.host = value if cls.host is not None else None
         return member
 
+    def _enum_of(self, base: ClassValue, name: Any, members: Any) -> Any:
+        """`Enum("Name", "A B")`, or a list or dict of members."""
+        if isinstance(members, Unknown) or not isinstance(name, str):
+            return UNKNOWN
+        names = members.replace(",", " ").split() if isinstance(members, str) else self.machine.iterate(members)
+        named = self.machine.host_value(members)
+        pairs = named.items() if isinstance(named, dict) else zip(names, itertools.count(1))
+        return self.build(name, [base], dict(pairs), None, 0)
+
     def enum_members(self, cls: ClassValue) -> list[Any]:
         """The members in the order of their definition."""
         return [v for v in cls.ns.values() if isinstance(v, Instance) and v.cls is cls and "name" in v.attrs]
@@ -235,6 +248,8 @@ class Classes:
     def _member_of(self, cls: ClassValue, args: list[Any]) -> Any:
         if not args or isinstance(args[0], Unknown):
             return UNKNOWN
+        if len(args) == 2 and not self.enum_members(cls):
+            return self._enum_of(cls, args[0], args[1])
         for member in self.enum_members(cls):
             if member is args[0] or self.machine.truth(self.machine.equal(member.attrs["value"], args[0])):
                 return member

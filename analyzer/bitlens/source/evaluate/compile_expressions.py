@@ -257,7 +257,8 @@ class Expressions:
 
     def boolean(self, node: ast.BoolOp) -> Expression:
         """The closure of `boolean`."""
-        parts, truth = [self.expression(value) for value in node.values], self.machine.truth
+        machine = self.machine
+        parts, truth = [self.expression(value) for value in node.values], machine.truth
         stop_at = isinstance(node.op, ast.Or)
 
         def evaluate(f: Frame) -> Any:
@@ -267,6 +268,7 @@ class Expressions:
                 value = part(f)
                 known = truth(value)
                 if known is None:
+                    machine.doubts += 1
                     doubt = doubt or value
                 elif known is stop_at:
                     # `unknown or True` is true, `unknown and False` is false, whatever the unknown is.
@@ -342,12 +344,13 @@ class Expressions:
 
     def list(self, node: ast.List) -> Expression:
         """The closure of `list`."""
-        return self._positional(node.elts)
+        gather, machine = self._positional(node.elts), self.machine
+        return lambda f: machine.repetition.born(gather(f))
 
     def set(self, node: ast.Set) -> Expression:
         """The closure of `set`."""
         gather, machine = self._positional(node.elts), self.machine
-        return lambda f: machine.make_set(gather(f))
+        return lambda f: machine.repetition.born(machine.make_set(gather(f)))
 
     def dict(self, node: ast.Dict) -> Expression:
         """The closure of `dict`."""
@@ -358,7 +361,7 @@ class Expressions:
         machine = self.machine
 
         def make(f: Frame) -> Any:
-            result: dict[Any, Any] = {}
+            result: dict[Any, Any] = machine.repetition.born({})
             for key, value in pairs:
                 if key is None:
                     result.update(machine.mapping(value(f)))
@@ -458,11 +461,11 @@ class Expressions:
 
 def _collected(kind: type, result: list[Any], machine: Machine) -> Any:
     if kind is ast.ListComp:
-        return result
+        return machine.repetition.born(result)
     if kind is ast.SetComp:
-        return machine.make_set(result)
+        return machine.repetition.born(machine.make_set(result))
     if kind is ast.DictComp:
-        return {machine.key(key): value for key, value in result}
+        return machine.repetition.born({machine.key(key): value for key, value in result})
     return Iter(iter(result))
 
 

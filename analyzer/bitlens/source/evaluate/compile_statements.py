@@ -136,15 +136,18 @@ class Statements(Expressions):
 
     def _name_target(self, name: str) -> Callable[[Frame, Any], None]:
         scope = self.scope
+        machine = self.machine
         if name in scope.globals:
 
             def store_global(f: Frame, result: Any) -> None:
+                machine.repetition.changed_anything()
                 f.module.vars[name] = result
 
             return store_global
         if name in scope.nonlocals:
 
             def store_outer(f: Frame, result: Any) -> None:
+                machine.repetition.changed_anything()
                 up = f.up
                 while up is not None and name not in up.vars:
                     up = up.up

@@ -19,6 +19,8 @@ from bitlens.source.evaluate.limits import Limits, describe
 from bitlens.source.evaluate.machine import Machine
 from bitlens.source.evaluate.namespace import Namespace
 from bitlens.source.evaluate.plumbing import install_plumbing
+from bitlens.source.evaluate.pretrained import install_pretrained
+from bitlens.source.evaluate.quantizers import install_quantizers
 from bitlens.source.evaluate.roots import build, find_roots, written_call
 from bitlens.source.evaluate.scope import Frame
 from bitlens.source.evaluate.stdlib import install_stdlib
@@ -40,26 +42,43 @@ Config = dict[str, Any] | str | None
 STACK = 512 * 2**20
 """Bytes of stack (reserved, not used) for the thread that evaluates: calls inside calls are deep there."""
 RECURSION = 60_000
+LIBRARIES = 5_000_000
+"""Characters of libraries' statements that stay evaluated, at about 60 bytes each."""
 
 
 class World:
     """A machine with its search paths; libraries stay evaluated from one call to the next, the user's files
-    do not."""
+    do not. Beyond LIBRARIES it begins anew: libraries refer to each other, so none can go alone."""
 
     def __init__(self, search_paths: Sequence[Path], store: LoweredStore | None = None) -> None:
-        self.machine = Machine(Limits())
-        install_torch(self.machine)
-        install_stdlib(self.machine)
-        install_plumbing(self.machine)
         self.libraries = [path.resolve() for path in search_paths]
-        self.machine.imports.libraries = tuple(str(path) + os.sep for path in self.libraries)
-        self.machine.imports.store = store
+        self.store = store
+        self.machine = self._begun()
         self.lock = threading.Lock()
         self.laid_over: set[str] = set()
         """Files of which another text than the one on disk was evaluated last."""
 
+    def _begun(self) -> Machine:
+        machine = Machine(Limits())
+        install_torch(machine)
+        install_stdlib(machine)
+        install_plumbing(machine)
+        install_quantizers(machine)
+        install_pretrained(machine)
+        machine.imports.libraries = tuple(str(path) + os.sep for path in self.libraries)
+        machine.imports.store = self.store
+        return machine
+
+    def _begin_anew(self) -> None:
+        self.machine.imports.save()
+        self.machine = self._begun()
+        self.laid_over.clear()
+        gc.collect()
+
     def prepare(self, file: Path, limits: Limits, text: str | None = None) -> Namespace:
         """The module of `file` (as `text`, if given), with everything that is not a library forgotten."""
+        if self.machine.imports.evaluated > LIBRARIES:
+            self._begin_anew()
         self.machine.reset(limits)
         self.machine.default_dtype = self.machine.dtypes["float32"]
         self.machine.inside_torch = 0
@@ -68,15 +87,19 @@ class World:
         folder, name = package_of(file)
         own = [folder, *(path for path in (folder / "src",) if path.is_dir()), *above(folder)]
         library = any(folder == path for path in self.libraries)
-        imports.paths = [*([] if library else own), *self.libraries]
+        before, imports.own = imports.paths, [] if library else own
+        imports.paths = [*imports.own, *self.libraries]
         for known, module in list(imports.modules.items()):
             if module.file is not None and not imports.in_library(module.file):
                 del imports.modules[known]
                 imports.sources.pop(module.file, None)
         self._lay_over(str(file), text)
-        imports.found = {
-            key: place for key, place in imports.found.items() if place and imports.in_library(str(place[0]))
-        }
+        if imports.own or imports.paths != before:
+            imports.found = {
+                key: place
+                for key, place in imports.found.items()
+                if place and imports.in_library(str(place[0]))
+            }
         found: Namespace | None = imports.module(name)
         if found is None or found.file != str(file):
             found = Namespace(name, str(file))
@@ -283,8 +306,8 @@ def _evaluate(
     limits: Limits,
     text: str | None,
 ) -> Construction:
-    machine = world.machine
     module = world.prepare(file, limits, text)
+    machine = world.machine
     machine.imports.source(file)
     stopped = None
     built: Any = None
@@ -333,7 +356,15 @@ def _construction(
     modules, lines = records(model)
     line = model.cls.line if model.cls.module is not None and model.cls.module.file == str(file) else None
     return Construction(
-        root, model.cls.name, str(file), line, modules, lines, tuple(machine.problems), stopped
+        root,
+        model.cls.name,
+        str(file),
+        line,
+        modules,
+        lines,
+        tuple(machine.problems),
+        stopped,
+        machine.loaded_from,
     )
 
 

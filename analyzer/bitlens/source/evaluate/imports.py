@@ -86,11 +86,15 @@ class Imports:
     def __init__(self, machine: Machine) -> None:
         self.machine = machine
         self.paths: list[Path] = []
+        self.own: list[Path] = []
+        """Folders from which the program's own files are imported."""
         self.libraries: tuple[str, ...] = ()
         """Folders of installed packages, each with a separator at its end."""
         self.modules: dict[str, Namespace] = {}
         self.store: LoweredStore | None = None
         self.sources: dict[str, SourceFile] = {}
+        self.evaluated = 0
+        """Characters of the libraries' statements that were evaluated."""
         self.touched: set[str] = set()
         """Files of which a statement was lowered since the last `save`."""
         self.found: dict[str, tuple[Path, bool] | None] = {}
@@ -181,13 +185,16 @@ class Imports:
         name = str(path)
         found = self.sources.get(name)
         if found is None:
-            found = self.sources[name] = read(path, self.store)
+            found = self.sources[name] = read(path, self.store, library=self.in_library(name))
+            if not found.stored:
+                self.touched.add(name)
         return found
 
     def execute(self, module: Namespace, source: SourceFile) -> None:
         """Run a module's top-level statements; undecorated definitions wait until their name is asked for."""
         machine = self.machine
         saved = machine.tries, machine.uncertain, machine.errors
+        oldest = machine.repetition.oldest
         machine.tries = machine.uncertain = 0
         machine.errors = []
         frame = Frame(module.vars, module)
@@ -202,6 +209,7 @@ class Imports:
         finally:
             machine.unwind(depth)
             machine.leave()
+            machine.repetition.oldest = oldest
             machine.tries, machine.uncertain, machine.errors = saved
 
     def _run(self, statement: Statement, module: Namespace, frame: Frame, fixed: set[str]) -> None:
@@ -236,7 +244,7 @@ class Imports:
 
     def in_library(self, file: str) -> bool:
         """Whether a file belongs to an installed package."""
-        return any(file.startswith(folder) for folder in self.libraries)
+        return file.startswith(self.libraries)
 
     def _note(self, error: Exception, module: Namespace, line: int) -> None:
         from bitlens.source.evaluate.limits import describe
@@ -244,8 +252,10 @@ class Imports:
         self.machine.report("not-evaluated", f"evaluation stops here: {describe(error)}", module.file, line)
 
     def _execute(self, statement: Statement, frame: Frame) -> None:
-        if frame.module.file is not None and not statement.is_lowered:
+        if frame.module.file is not None and not statement.library and not statement.is_lowered:
             self.touched.add(frame.module.file)
+        if statement.library:
+            self.evaluated += len(statement.text)
         compiler = Statements(self.machine, statement.line - 1)
         for node in statement.nodes:
             frame.line = statement.line
@@ -255,6 +265,7 @@ class Imports:
         machine = self.machine
         module.vars[name] = Unknown(f"{name}, which is being defined")
         saved = machine.tries, machine.uncertain, machine.errors
+        oldest = machine.repetition.oldest
         machine.tries = machine.uncertain = 0
         machine.errors = []
         frame = Frame(module.vars, module)
@@ -268,6 +279,8 @@ class Imports:
             self._note(error, module, statement.line)
         finally:
             machine.unwind(depth)
+            # What a module does when it is read, it does once.
+            machine.repetition.oldest = oldest
             machine.tries, machine.uncertain, machine.errors = saved
         return module.vars.get(name, UNKNOWN)
 

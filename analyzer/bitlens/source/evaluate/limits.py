@@ -38,6 +38,8 @@ class Budget:
         self.tries = 0
         self.errors: list[PyRaise] = []
         self.uncertain = 0
+        self.doubts = 0
+        """How often a test, a loop or a choice was not decided."""
         self.repeating = 0
         """Loops around what is run now of which it is not known how often they run."""
         self.reset(limits)
@@ -51,6 +53,9 @@ class Budget:
         self.deadline = time.monotonic() + limits.seconds
         self.depth = 0
         self.problems = []
+        self.doubts = 0
+        self.loaded_from: str | None = None
+        """Folder of the checkpoint that was loaded last."""
         self.frames.clear()
         self.errors.clear()
         self.tries = self.uncertain = self.repeating = 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import builtins
 from collections.abc import Callable
 from typing import Any
@@ -10,8 +11,10 @@ from bitlens.source.evaluate.attributes import Attributes
 from bitlens.source.evaluate.classes import FUNCTIONS, Classes
 from bitlens.source.evaluate.limits import Limits
 from bitlens.source.evaluate.plumbing import availability
-from bitlens.source.evaluate.scope import Frame
+from bitlens.source.evaluate.repetition import Repetition
+from bitlens.source.evaluate.scope import Frame, Scope
 from bitlens.source.evaluate.text import format_value, to_text
+from bitlens.source.evaluate.text_files import Files
 from bitlens.source.evaluate.values import (
     MISSING,
     UNKNOWN,
@@ -42,6 +45,35 @@ MAXIMUM_YIELDS = 4096
 """Values of a generator, which is run to its end when it is called."""
 
 
+_CAST = frozenset(("to", "type", "half", "float", "double", "bfloat16", "requires_grad_"))
+"""Methods of a module that change what is below it."""
+_READ = frozenset(
+    [
+        "__getattribute__",
+        "__getattr__",
+        "__getitem__",
+        "__len__",
+        "__iter__",
+        "__contains__",
+        "keys",
+        "values",
+        "items",
+        "getattr",
+        "hasattr",
+        "isinstance",
+        "len",
+        "children",
+        "named_children",
+        "modules",
+        "named_modules",
+        "parameters",
+        "named_parameters",
+        "buffers",
+        "named_buffers",
+        "get_submodule",
+    ]
+)
+"""Functions that change nothing of their first argument."""
 MAXIMUM_DOUBT = 4
 """Undecided tests inside each other whose sides are run; each doubles the work, and recursion would never
 end."""
@@ -68,6 +100,8 @@ class Machine(Attributes):
         self.classes = Classes(self)
         self._exception_classes()
         self.imports = Imports(self)
+        self.files = Files(self)
+        self.repetition = Repetition(self)
         self.builtins = {**self.exceptions, **builtin_table(self)}
         self.overrides: dict[tuple[str, str], Callable[[Any], Any]] = {}
         self.inside_torch = 0
@@ -101,6 +135,25 @@ class Machine(Attributes):
             frame = frame.up
         return list(frame.vars) if which == "dir" else frame.vars
 
+    def evaluate(self, text: str) -> Any:
+        """`eval(text)` in the names of the function that runs. Raises the program's SyntaxError or
+        NameError."""
+        from bitlens.source.evaluate.compile_statements import Statements
+
+        try:
+            body = ast.parse(text.strip(), mode="eval").body
+        except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+            raise self.error("SyntaxError", text[:100]) from error
+        frame = self.frames[-1]
+        compiler = Statements(self, frame.line - body.lineno)
+        compiler.scope = Scope(is_class=True)
+        compiler.scope.locals = set(frame.vars)
+        self.tries += 1
+        try:
+            return compiler.expression(body)(frame)
+        finally:
+            self.tries -= 1
+
     # Calls
 
     def call(self, target: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:
@@ -127,7 +180,21 @@ class Machine(Attributes):
     def call_native(self, target: Native, args: list[Any], kwargs: dict[str, Any]) -> Any:
         """Call what the evaluator provides."""
         self.tick()
+        if args:
+            kind = type(args[0])
+            if kind is ModuleInstance or kind is Instance:
+                self._note_change(target, args[0])
         return target.function(args, kwargs)
+
+    def _note_change(self, target: Native, first: Instance) -> None:
+        """Tell `repetition` of what a native function may change."""
+        if type(first) is ModuleInstance:
+            if target.name in _CAST:
+                self.repetition.forget()
+            if target.name not in _READ:
+                self.repetition.changed(first.number)
+        elif target.method and target.name not in _READ:
+            self.repetition.changed_object(first.number)
 
     def call_partial(self, target: Partial, args: list[Any], kwargs: dict[str, Any]) -> Any:
         """Call a `functools.partial`."""
@@ -135,6 +202,8 @@ class Machine(Attributes):
 
     def call_class(self, target: ClassValue, args: list[Any], kwargs: dict[str, Any]) -> Any:
         """Make an instance."""
+        if target.is_module:
+            return self.repetition.construct(target, args, kwargs)
         return self.classes.instantiate(target, args, kwargs)
 
     def call_instance(self, target: Instance, args: list[Any], kwargs: dict[str, Any]) -> Any:
@@ -226,7 +295,7 @@ class Machine(Attributes):
             else:
                 raise self.error("TypeError", f"{code.name}() got an unexpected argument {name!r}")
         if code.kwarg is not None:
-            variables[code.kwarg] = extra
+            variables[code.kwarg] = self.repetition.born(extra)
         if len(variables) < len(names) + len(code.kwonly) + (code.vararg is not None) + (
             code.kwarg is not None
         ):
@@ -252,7 +321,8 @@ class Machine(Attributes):
         from bitlens.source.evaluate.builtin_functions import construct
 
         self.tick()
-        return construct(self, kind, args, kwargs)
+        made = construct(self, kind, args, kwargs)
+        return self.repetition.born(made) if type(made) in (list, dict, set) else made
 
     def overridden(self, function: Function, frame: Frame) -> Any:
         """What stands for a function of a library whose own text is not worth running."""
@@ -280,6 +350,7 @@ class Machine(Attributes):
 
     def branches(self, frame: Frame, body: Callable[[Frame], Any], orelse: Callable[[Frame], Any]) -> Any:
         """Run both sides of a test that is not known; a side that raises is the one that does not happen."""
+        self.doubts += 1
         if self.uncertain >= MAXIMUM_DOUBT:
             return None
         before = dict(frame.vars)
@@ -345,6 +416,7 @@ class Machine(Attributes):
 
     def either(self, first: Callable[[], Any], second: Callable[[], Any]) -> Any:
         """`a if unknown else b`."""
+        self.doubts += 1
         if self.uncertain >= MAXIMUM_DOUBT:
             return UNKNOWN
         self.uncertain += 1
@@ -355,6 +427,7 @@ class Machine(Attributes):
 
     def unknown_loop(self, frame: Frame, bind: Callable[[], None], body: Callable[[Frame], Any]) -> Any:
         """A loop whose rounds are not known: one round, in doubt."""
+        self.doubts += 1
         if self.uncertain >= MAXIMUM_DOUBT:
             return None
         self.uncertain += 1
@@ -412,6 +485,7 @@ class Machine(Attributes):
         """Run the clauses of a comprehension from `at` on."""
         _, store, tests = clauses[at]
         doubt = isinstance(source, Unknown)
+        self.doubts += doubt
         if doubt and self.uncertain >= MAXIMUM_DOUBT:
             return
         self.uncertain += doubt
@@ -420,7 +494,9 @@ class Machine(Attributes):
             for value in self.iterate(source):
                 self.tick()
                 store(frame, value)
-                if any(self.truth(test(frame)) is False for test in tests):
+                known = [self.truth(test(frame)) for test in tests]
+                self.doubts += None in known
+                if False in known:
                     continue
                 if at + 1 == len(clauses):
                     result.append(element(frame))

@@ -6,7 +6,16 @@ import copy
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from bitlens.source.evaluate.values import UNKNOWN, DType, Instance, Iter, ModuleInstance, Tensor, Unknown
+from bitlens.source.evaluate.values import (
+    UNKNOWN,
+    DType,
+    Instance,
+    Iter,
+    ModuleInstance,
+    Tensor,
+    Unknown,
+    next_number,
+)
 
 if TYPE_CHECKING:
     from bitlens.source.evaluate.machine import Machine
@@ -191,6 +200,7 @@ def copied(value: Any, memo: dict[int, Any]) -> Any:
         return _copied_module(value, memo)
     if isinstance(value, Tensor):
         made = copy.copy(value)
+        made.number = next_number()
         made.attrs = dict(value.attrs)
     elif isinstance(value, Instance):
         made = Instance(value.cls)

@@ -217,6 +217,7 @@ def _tie_weights(machine: Machine, args: list[Any], kwargs: dict[str, Any]) -> N
             continue
         tensor = of.params.get(from_name, of.buffers.get(from_name))
         if isinstance(tensor, Tensor):
+            machine.repetition.changed(into.number)
             (into.buffers if name in into.buffers else into.params)[name] = tensor
 
 

@@ -79,38 +79,72 @@ def comprehension_scope(generators: list[ast.comprehension]) -> Scope:
 
 def _collect(root: ast.AST, scope: Scope) -> None:
     """Add the names that `root` binds, without going into inner functions, classes and comprehensions."""
-    names = scope.locals
-    assert names is not None
-    pending: list[ast.AST] = [root]
+    assert scope.locals is not None
+    pending: list[Any] = [root]
     while pending:
         node = pending.pop()
-        kind = type(node)
-        if kind is ast.Name:
-            if type(node.ctx) is not ast.Load:  # type: ignore[attr-defined]
-                names.add(node.id)  # type: ignore[attr-defined]
+        if type(node) in _BINDING and _binds(node, scope, scope.locals):
             continue
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-            names.add(node.name)
-            continue
-        if kind is ast.Lambda:
-            continue
-        if isinstance(node, ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp):
-            # A walrus inside binds in the function around.
-            names.update(n.target.id for n in ast.walk(node) if isinstance(n, ast.NamedExpr))
-            continue
-        if isinstance(node, ast.Import | ast.ImportFrom):
-            names.update((a.asname or a.name.partition(".")[0]) for a in node.names)
-            continue
-        if isinstance(node, ast.Global):
-            scope.globals.update(node.names)
-        elif isinstance(node, ast.Nonlocal):
-            scope.nonlocals.update(node.names)
-        elif isinstance(node, ast.Yield | ast.YieldFrom):
-            scope.has_yield = True
-        elif (isinstance(node, ast.ExceptHandler) and node.name) or (
-            isinstance(node, ast.MatchAs | ast.MatchStar) and node.name
-        ):
-            names.add(node.name)
-        elif isinstance(node, ast.MatchMapping) and node.rest:
-            names.add(node.rest)
-        pending.extend(ast.iter_child_nodes(node))
+        for name in getattr(node, "_fields", ()):
+            part = getattr(node, name, None)
+            if type(part) is list:
+                pending.extend(part)
+            elif isinstance(part, ast.AST):
+                pending.append(part)
+
+
+def _binds(node: Any, scope: Scope, names: set[str]) -> bool:
+    """Add the names that this node itself binds; whether that is all there is to it."""
+    if isinstance(node, ast.Name):
+        if type(node.ctx) is not ast.Load:
+            names.add(node.id)
+        return True
+    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+        names.add(node.name)
+        return True
+    if isinstance(node, ast.Lambda | ast.Constant):
+        return True
+    if isinstance(node, ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp):
+        # A walrus inside binds in the function around.
+        names.update(n.target.id for n in ast.walk(node) if isinstance(n, ast.NamedExpr))
+        return True
+    if isinstance(node, ast.Import | ast.ImportFrom):
+        names.update((a.asname or a.name.partition(".")[0]) for a in node.names)
+        return True
+    if isinstance(node, ast.Global):
+        scope.globals.update(node.names)
+    elif isinstance(node, ast.Nonlocal):
+        scope.nonlocals.update(node.names)
+    elif isinstance(node, ast.Yield | ast.YieldFrom):
+        scope.has_yield = True
+    elif isinstance(node, ast.ExceptHandler | ast.MatchAs | ast.MatchStar) and node.name:
+        names.add(node.name)
+    elif isinstance(node, ast.MatchMapping) and node.rest:
+        names.add(node.rest)
+    return False
+
+
+_BINDING = frozenset(
+    [
+        ast.Name,
+        ast.FunctionDef,
+        ast.AsyncFunctionDef,
+        ast.ClassDef,
+        ast.Lambda,
+        ast.Constant,
+        ast.ListComp,
+        ast.SetComp,
+        ast.DictComp,
+        ast.GeneratorExp,
+        ast.Import,
+        ast.ImportFrom,
+        ast.Global,
+        ast.Nonlocal,
+        ast.Yield,
+        ast.YieldFrom,
+        ast.ExceptHandler,
+        ast.MatchAs,
+        ast.MatchStar,
+        ast.MatchMapping,
+    ]
+)

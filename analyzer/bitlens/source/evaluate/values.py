@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from bitlens.source.evaluate.namespace import Namespace
     from bitlens.source.evaluate.scope import Frame
 
-_COUNTER = itertools.count(1)
+next_number = itertools.count(1).__next__
+"""Objects are numbered in the order in which they are made."""
 
 
 class Unknown:
@@ -31,6 +32,17 @@ class Unknown:
 
 
 UNKNOWN = Unknown()
+
+
+class Varying(Unknown):
+    """A number of which only the type is known, the `index`-th among the arguments of a constructor."""
+
+    __slots__ = ("index", "kind")
+
+    def __init__(self, kind: type, index: int) -> None:
+        super().__init__("a number that varies")
+        self.kind = kind
+        self.index = index
 
 
 class Control(Exception):
@@ -169,10 +181,11 @@ class Instance:
     """An object of an evaluated class; `host` is the list, dict, string … that a class derived from one
     holds."""
 
-    __slots__ = ("attrs", "cls", "host")
+    __slots__ = ("attrs", "cls", "host", "number")
 
     def __init__(self, cls: ClassValue) -> None:
         self.cls = cls
+        self.number = next_number()
         self.attrs: dict[str, Any] = {}
         self.host: Any = None
 
@@ -191,7 +204,6 @@ class ModuleInstance(Instance):
         "inner",
         "modules",
         "others",
-        "number",
         "params",
         "repeats",
         "site",
@@ -200,7 +212,6 @@ class ModuleInstance(Instance):
 
     def __init__(self, cls: ClassValue, site: tuple[str, int] | None, certain: bool, inner: bool) -> None:
         super().__init__(cls)
-        self.number = next(_COUNTER)
         self.modules: dict[str, Any] = {}
         self.params: dict[str, Any] = {}
         self.buffers: dict[str, Any] = {}
@@ -233,7 +244,7 @@ class DType:
 class Tensor:
     """A tensor by its shape (None where even the rank is unknown) and dtype; small ones may have `values`."""
 
-    __slots__ = ("attrs", "dtype", "is_parameter", "requires_grad", "shape", "values")
+    __slots__ = ("attrs", "dtype", "is_parameter", "number", "requires_grad", "shape", "values")
 
     def __init__(
         self, shape: tuple[Any, ...] | None, dtype: Any, values: Any = None, is_parameter: bool = False
@@ -241,6 +252,7 @@ class Tensor:
         self.shape = shape
         self.dtype = dtype
         self.values = values
+        self.number = next_number()
         self.is_parameter = is_parameter
         self.requires_grad = is_parameter
         self.attrs: dict[str, Any] = {}
@@ -420,7 +432,8 @@ class Lazy:
 class Iter:
     """An iterator over values that are already known."""
 
-    __slots__ = ("source",)
+    __slots__ = ("number", "source")
 
     def __init__(self, source: Iterator[Any]) -> None:
+        self.number = next_number()
         self.source = source
