@@ -22,9 +22,13 @@ export async function quantizeToFit(server: Server, notices: Notices): Promise<v
     await vscode.window.showInformationMessage(vscode.l10n.t("Open a Python file or a notebook whose model shall fit."));
     return;
   }
-  const model = await modelAtCaret(server);
-  if (!(await server.models(uri)).some((one) => one.origin === "measured" && (model === undefined || one.name === model))) {
-    await offerMeasuring(server, notices, uri, model);
+  const measured = (await server.models(uri)).filter((one) => one.origin === "measured").map((one) => one.name);
+  if (measured.length === 0) {
+    await offerMeasuring(server, notices, uri);
+    return;
+  }
+  const model = await choose(measured, await modelAtCaret(server));
+  if (model === undefined) {
     return;
   }
   const look = async (budget: string | null): Promise<Outlook> => (await server.execute(COMMAND, uri, model, budget, true)) as Outlook;
@@ -34,12 +38,19 @@ export async function quantizeToFit(server: Server, notices: Notices): Promise<v
   }
 }
 
-async function offerMeasuring(server: Server, notices: Notices, uri: string, model: string | undefined): Promise<void> {
-  const button = vscode.l10n.t("Measure This Model");
-  const message = vscode.l10n.t("What int8 and int4 do to this model's layers is not known yet.");
+async function offerMeasuring(server: Server, notices: Notices, uri: string): Promise<void> {
+  const button = vscode.l10n.t("Measure File");
+  const message = vscode.l10n.t("What int8 and int4 do to this file's models is not known yet.");
   if ((await vscode.window.showInformationMessage(message, button)) !== undefined) {
-    await measure(server, notices, uri, model);
+    await measure(server, notices, uri);
   }
+}
+
+async function choose(names: readonly string[], atCaret: string | undefined): Promise<string | undefined> {
+  if (names.length === 1 || (atCaret !== undefined && names.includes(atCaret))) {
+    return names.length === 1 ? names[0] : atCaret;
+  }
+  return vscode.window.showQuickPick(names, { title: vscode.l10n.t("Quantize to fit") });
 }
 
 /** The budget as the user wrote it; undefined where the box was left. */

@@ -25,18 +25,14 @@ export async function measure(server: Server, notices: Notices, uri: string, mod
   await server.execute("bitlens.measure", ...(model === undefined ? [uri] : [uri, model]));
 }
 
-/** The model whose lens stands nearest to the caret, upwards first. */
+/** The model whose lens stands nearest above the caret; undefined where none does. */
 export async function modelAtCaret(server: Server): Promise<string | undefined> {
   const document = activeDocument();
   const lenses = await server.running?.sendRequest<Lens[] | null>("textDocument/codeLens", { textDocument: { uri: document?.uri.toString() } });
-  const line = vscode.window.activeTextEditor?.selection.active.line ?? 0;
+  const caret = vscode.window.activeTextEditor?.selection.active.line ?? 0;
   const found = (lenses ?? [])
-    .filter((lens) => lens.command?.command === "bitlens.measure")
-    .map((lens) => ({ name: lens.command?.arguments?.[1], far: distance(line, lens.range.start.line) }))
-    .sort((one, other) => one.far - other.far)[0];
-  return typeof found?.name === "string" ? found.name : undefined;
-}
-
-function distance(caret: number, line: number): number {
-  return line <= caret ? caret - line : 10_000 + line - caret;
+    .filter((lens) => lens.command?.command === "bitlens.measure" && lens.range.start.line <= caret)
+    .sort((one, other) => other.range.start.line - one.range.start.line)[0];
+  const name = found?.command?.arguments?.[1];
+  return typeof name === "string" ? name : undefined;
 }

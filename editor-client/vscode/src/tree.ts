@@ -121,7 +121,7 @@ export class ModelTree implements vscode.TreeDataProvider<Row>, vscode.Disposabl
     item.description = [bar(total === 0 ? 0 : node.bytes / total), ...numbers].join(" ");
     item.tooltip = tooltip(row);
     item.accessibilityInformation = { label: [path || row.model.name, node.type ?? "", ...numbers].join(", ") };
-    item.contextValue = row.parent === undefined ? "model" : node.uri === undefined ? "layer" : "layer.here";
+    item.contextValue = row.parent === undefined ? "model" : node.uri === undefined ? "layer" : "layerHere";
     item.command = { command: "bitlens.revealLayer", title: vscode.l10n.t("Go to Line"), arguments: [row] };
     return item;
   }

@@ -40,6 +40,9 @@ class CodeServer:
     user: Path
     extensions: Path
     trusted: bool = True
+    locale: str = "en"
+    path: str = ""
+    """PATH of the window's programs; empty for this process' own."""
     port: int = 0
     process: subprocess.Popen[bytes] | None = None
 
@@ -62,7 +65,7 @@ class CodeServer:
     def environment(self) -> dict[str, str]:
         """Nothing of the virtual environment that runs the tests: it would be found as an active one."""
         kept = {key: value for key, value in os.environ.items() if key not in ("VIRTUAL_ENV", "CONDA_PREFIX")}
-        path = ":".join(part for part in kept["PATH"].split(":") if ".venv" not in part)
+        path = self.path or ":".join(part for part in kept["PATH"].split(":") if ".venv" not in part)
         return kept | {"PATH": path, "OMP_NUM_THREADS": "1", "XDG_CACHE_HOME": str(self.user / "cache")}
 
     def settings(self, **values: Any) -> None:
@@ -79,7 +82,9 @@ class CodeServer:
             self.port = free.getsockname()[1]
         trust = ["--disable-workspace-trust"] if self.trusted else []
         wanted = ["--auth", "none", "--bind-addr", f"127.0.0.1:{self.port}", "--reconnection-grace-time", "2"]
-        command = self.command(*wanted, "--disable-update-check", "--disable-telemetry", *trust)
+        command = self.command(
+            *wanted, "--locale", self.locale, "--disable-update-check", "--disable-telemetry", *trust
+        )
         with (self.user / "code-server.log").open("wb") as log:
             self.process = subprocess.Popen(
                 command, stdout=log, stderr=log, start_new_session=True, env=self.environment()

@@ -1,4 +1,6 @@
-"""A stand-in for the Python extensions, which are not to be had here: their id and their public interface."""
+"""Stand-ins for extensions that are not to be had here: the Python extensions with their public interface, and
+a language pack without texts, which switches VS Code and its extensions to Chinese all the same.
+"""
 
 from __future__ import annotations
 
@@ -43,7 +45,28 @@ def pack(vsix: Path, name: str, api: str, first: Path, second: Path) -> Path:
         "main": "./main.js",
         "contributes": {"commands": [{"command": "standIn.change", "title": "Change Stand-In"}]},
     }
-    identity = f'<Identity Language="en-US" Id="{name}" Version="99.0.0" Publisher="ms-python" />'
+    files = {"main.js": code.replace("SECOND", json.dumps(str(second)))}
+    return _write(vsix, described, files)
+
+
+def language_pack(vsix: Path) -> Path:
+    """Write an extension that says VS Code is to be had in Simplified Chinese."""
+    translations = [{"id": "vscode", "path": "./main.i18n.json"}]
+    language = {"languageId": "zh-cn", "languageName": "Chinese", "translations": translations}
+    described = {
+        "name": "zh",
+        "publisher": "stand-in",
+        "version": "99.0.0",
+        "engines": {"vscode": "^1.91.0"},
+        "contributes": {"localizations": [language]},
+    }
+    texts = {"version": "1.0.0", "contents": {"vs/base/common/date": {"date.fromNow.now": "现在"}}}
+    return _write(vsix, described, {"main.i18n.json": json.dumps(texts)})
+
+
+def _write(vsix: Path, described: dict[str, object], files: dict[str, str]) -> Path:
+    names = f'Id="{described["name"]}" Version="99.0.0" Publisher="{described["publisher"]}"'
+    identity = f'<Identity Language="en-US" {names} />'
     space = "http://schemas.microsoft.com/developer/vsx-schema/2011"
     manifest = (
         f'<PackageManifest Version="2.0.0" xmlns="{space}"><Metadata>{identity}</Metadata></PackageManifest>'
@@ -51,5 +74,6 @@ def pack(vsix: Path, name: str, api: str, first: Path, second: Path) -> Path:
     with zipfile.ZipFile(vsix, "w") as package:
         package.writestr("extension.vsixmanifest", manifest)
         package.writestr("extension/package.json", json.dumps(described))
-        package.writestr("extension/main.js", code.replace("SECOND", json.dumps(str(second))))
+        for name, text in files.items():
+            package.writestr(f"extension/{name}", text)
     return vsix

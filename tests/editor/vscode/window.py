@@ -41,6 +41,18 @@ class Window:
         expect(first).to_contain_text(title.split(": ")[-1], timeout=PATIENCE)
         self.page.keyboard.press("Enter")
 
+    def answer(self, text: str) -> None:
+        """Type into the box that a command opened, and press Enter."""
+        box = self.page.locator(".quick-input-widget input.input")
+        box.wait_for(state="visible", timeout=PATIENCE)
+        box.fill(text)
+        self.page.keyboard.press("Enter")
+
+    def choose(self, row: Locator, title: str) -> None:
+        """Choose from the context menu of a row."""
+        row.click(button="right", timeout=PATIENCE)
+        self.page.locator(".monaco-menu .action-label").filter(has_text=title).first.click(timeout=PATIENCE)
+
     def caret(self, line: int, column: int = 1) -> None:
         """Put the caret somewhere (both from 1)."""
         self.page.locator(".editor-instance .monaco-editor, .monaco-editor").first.wait_for()
@@ -73,6 +85,11 @@ class Window:
     def row(self, text: str) -> Locator:
         """A row of the model tree."""
         return self.page.locator(".pane-body .monaco-list-row").filter(has_text=text).first
+
+    def rows(self) -> list[str]:
+        """The first words of the model tree's rows, from the top."""
+        rows = self.page.locator(".pane-body .monaco-list-row").filter(has_text=re.compile("[KM]?B"))
+        return [re.split(r"[\s█▏▎▍▌▋▊▉]", row.inner_text())[0] for row in rows.all()]
 
     @property
     def status(self) -> Locator:
