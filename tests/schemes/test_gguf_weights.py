@@ -43,3 +43,12 @@ def test_a_greatest_magnitude_with_both_signs_takes_the_sign_of_the_first(scheme
     weight[0, 3], weight[0, 9], weight[1, 3], weight[1, 9] = 2, -2, -2, 2
     expected = gguf.quants.dequantize(gguf.quants.quantize(weight.numpy(), kind), kind)
     assert_same(round_trip(scheme_id, weight), torch.from_numpy(expected))
+
+
+@pytest.mark.filterwarnings("ignore:overflow encountered:RuntimeWarning")  # an exponent that wrapped around
+@pytest.mark.parametrize("magnitude", [2.0**-124, 2.0**-125, 1.4e-38, 1e-38, 1e-42, 1e-45])
+def test_the_least_exponents_of_mxfp4(magnitude: float) -> None:
+    kind = gguf.GGMLQuantizationType.MXFP4
+    weight = torch.linspace(-1, 1, 32).mul(magnitude).view(1, 32)
+    expected = gguf.quants.dequantize(gguf.quants.quantize(weight.numpy(), kind), kind)
+    assert_same(round_trip("gguf.mxfp4", weight), torch.from_numpy(expected))

@@ -63,6 +63,10 @@ class Chunk(Protocol):
         """The greatest magnitude of each whole block, (blocks, 1), in `weight`'s dtype."""
         ...
 
+    def finite(self) -> bool:
+        """Whether every value is finite."""
+        ...
+
     def buffer(self, dtype: Any = None, use: str = "scheme") -> Tensor:
         """Reused memory of `weight`'s shape, content unknown; one per dtype (default: `weight`'s) and use."""
         ...

@@ -9,7 +9,7 @@ import struct
 from typing import TYPE_CHECKING, Any
 
 from bitlens.schemes.base import Chunk, Fused, Scheme, Shape, in_own_dtype, numel
-from bitlens.schemes.nearest import Nearest
+from bitlens.schemes.nearest import Nearest, nearest
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -78,15 +78,15 @@ class Bitsandbytes4bit(Scheme):
         return "bitsandbytes raises: it takes 16 and 32-bit floats only" if dtype == "float64" else None
 
     def prepare(self, torch: Any, weight: Tensor, shape: Shape) -> tuple[Nearest, Tensor | None]:
-        nearest = Nearest(torch, torch.tensor(self._values, device=weight.device))
-        return nearest, _quantized_twice(torch, weight) if self.double else None
+        tables = nearest(torch, self._values, weight.device)
+        return tables, _quantized_twice(torch, weight) if self.double else None
 
     def fused(self, shape: Shape, dtype: str) -> Fused | None:
         values = self._values
         return None if self.double else ("nearest", len(values) - 1, *values, *_midpoints(values))
 
     def round_trip(self, chunk: Chunk) -> Tensor:
-        nearest, scales = chunk.state
+        tables, scales = chunk.state
         torch, largest = chunk.torch, chunk.absmax()
         divisor = largest.clamp(min=_LEAST)
         x = chunk.buffer()
@@ -95,8 +95,7 @@ class Bitsandbytes4bit(Scheme):
             largest = divisor
         else:
             torch.mul(chunk.weight, divisor.reciprocal(), out=x)
-        x.clamp_(-1, 1)
-        x = nearest.round(chunk, x, finite=bool(largest.isfinite().all()))
+        x = tables.round(chunk, x)
         if scales is not None:
             first = chunk.start // _BLOCK
             largest = scales[first : first + len(largest)].view(-1, 1)

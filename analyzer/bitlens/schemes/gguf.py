@@ -9,7 +9,7 @@ from abc import abstractmethod
 from typing import TYPE_CHECKING, Any
 
 from bitlens.schemes.base import Chunk, Fused, Scheme, Shape, numel
-from bitlens.schemes.nearest import Nearest
+from bitlens.schemes.nearest import Nearest, nearest
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -94,18 +94,20 @@ class Affine(_Gguf):
 
 
 class Mxfp4(_Gguf):
-    """d = 2^(floor(log2(absmax)) - 2), q the nearest of 0, .5, 1, 1.5, 2, 3, 4, 6 to |W| / d, Ŵ = ± q d."""
+    """d = 2^(floor(log2(absmax)) - 2), q the nearest of 0, .5, 1, 1.5, 2, 3, 4, 6 to |W| / d, Ŵ = ± q d.
+
+    An exponent of d below -127 wraps around in the byte that keeps it, so that such blocks become 0.
+    """
 
     def prepare(self, torch: Any, weight: Tensor, shape: Shape) -> Nearest:
-        halves = torch.tensor([0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0], device=weight.device)
-        return Nearest(torch, halves / 8)
+        return nearest(torch, tuple(value / 8 for value in (0, 0.5, 1, 1.5, 2, 3, 4, 6)), weight.device)
 
     def round_trip(self, chunk: Chunk) -> Tensor:
         torch, absmax = chunk.torch, chunk.absmax()
-        unit = torch.where(absmax > 0, torch.exp2(absmax.log2().floor() - 2), 1.0)
+        unit = torch.where(absmax < 2.0**-125, 1.0, torch.exp2(absmax.log2().floor() - 2))
         magnitude = torch.div(chunk.weight, unit, out=chunk.buffer()).abs_().mul_(1 / 8)
-        nearest: Tensor = chunk.state.round(chunk, magnitude, finite=bool(absmax.isfinite().all()))
-        return nearest.copysign_(chunk.weight).mul_(8).mul_(unit)
+        rounded: Tensor = chunk.state.round(chunk, magnitude)
+        return rounded.copysign_(chunk.weight).mul_(8).mul_(unit)
 
 
 def _inverse(scale: Tensor) -> Tensor:

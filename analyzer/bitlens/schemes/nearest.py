@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from bitlens.schemes.base import Chunk
@@ -9,42 +10,49 @@ from bitlens.schemes.base import Chunk
 if TYPE_CHECKING:
     from torch import Tensor
 
-_STEPS = 2047
+_HALF = 1024
+"""Steps from 0 to 1: a power of two, so that a fused multiplication and addition gives the same step."""
 
 
 class Nearest:
     """The nearest of a few sorted values in [-1, 1], ties to the lower, by two table look-ups.
 
-    [-1, 1] is cut into steps so small that each holds one midpoint at most. The first table says where it is,
-    the second holds the values on either side. From x to its step is monotone in floating point: it is exact.
+    [-1, 1] is cut into steps so small that each holds one midpoint at most. The first table says where it is;
+    the second holds the value below it for every step, then the value above it. From x to its step is
+    monotone in floating point: it is exact.
     """
 
     def __init__(self, torch: Any, values: Tensor) -> None:
         self.values = values
         self.bounds = (values[1:] + values[:-1]) / 2
+        self._middle = torch.tensor(float(_HALF), device=values.device)
+        self._steps = 2 * _HALF + 1
         steps = self._step(torch, self.bounds, torch.empty_like(self.bounds)).long()
-        device, edges = values.device, torch.arange(2 * _STEPS + 1, device=values.device)
-        self.bound_in_step = torch.full((2 * _STEPS + 1,), 2.0, device=device).index_copy_(
-            0, steps, self.bounds
-        )
-        below = torch.bucketize(edges, steps)
-        self.sides = torch.stack([values[below], values[torch.bucketize(edges, steps, right=True)]], 1).view(
-            -1
-        )
+        edges = torch.arange(self._steps, device=values.device)
+        no_bound = torch.full((self._steps,), 2.0, device=values.device)
+        self._bound_in_step = no_bound.index_copy_(0, steps, self.bounds)
+        sides = [torch.bucketize(edges, steps, right=right) for right in (False, True)]
+        self._sides = torch.cat([values[side] for side in sides])
 
-    @staticmethod
-    def _step(torch: Any, x: Tensor, out: Tensor) -> Tensor:
-        return torch.mul(x, _STEPS, out=out).add_(_STEPS)  # type: ignore[no-any-return]
+    def _step(self, torch: Any, x: Tensor, out: Tensor) -> Tensor:
+        return torch.add(self._middle, x, alpha=_HALF, out=out)  # type: ignore[no-any-return]
 
-    def round(self, chunk: Chunk, x: Tensor, finite: bool) -> Tensor:
-        """Replaces x, in [-1, 1] or not `finite`, by the nearest values; NaN by the greatest."""
+    def round(self, chunk: Chunk, x: Tensor) -> Tensor:
+        """Replaces x by the nearest values, NaN by the greatest. Finite x are in [-1, 1] or next to it."""
         torch = chunk.torch
-        if not finite:
+        if not chunk.finite():
             return self.values[torch.bucketize(x, self.bounds)]
-        scratch, index = chunk.buffer(x.dtype, "step"), chunk.buffer(torch.int32, "step")
-        index.copy_(self._step(torch, x, scratch))
-        torch.index_select(self.bound_in_step, 0, index.view(-1), out=scratch.view(-1))
-        above = torch.gt(x, scratch, out=chunk.buffer(torch.int32, "above"))
-        index.mul_(2).add_(above)
-        torch.index_select(self.sides, 0, index.view(-1), out=x.view(-1))
+        bound, index = chunk.buffer(x.dtype, "step"), chunk.buffer(torch.int32, "step")
+        index.copy_(self._step(torch, x, bound))
+        torch.index_select(self._bound_in_step, 0, index.view(-1), out=bound.view(-1))
+        # The sign bit as 0 or -1: whether x lies above the bound.
+        above = bound.sub_(x).view(torch.int32).bitwise_right_shift_(31)
+        index.sub_(above, alpha=self._steps)
+        torch.index_select(self._sides, 0, index.view(-1), out=x.view(-1))
         return x
+
+
+@lru_cache(maxsize=16)
+def nearest(torch: Any, values: tuple[float, ...], device: Any) -> Nearest:
+    """The tables for these values on this device, made once."""
+    return Nearest(torch, torch.tensor(values, device=device))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -13,7 +13,23 @@ from torch import Tensor
 from bitlens.schemes.base import Scheme, Shape
 
 Span = tuple[int, int]
-Extremes = tuple[Tensor, Tensor]
+
+
+class Extremes(NamedTuple):
+    """Least value, greatest value and greatest magnitude of blocks, (blocks, 1) each."""
+
+    low: Tensor
+    high: Tensor
+    absmax: Tensor
+
+    @staticmethod
+    def of(low: Tensor, high: Tensor) -> Extremes:
+        """With the greatest magnitude that follows from the two."""
+        return Extremes(low, high, torch.maximum(low.neg(), high))
+
+    def to(self, dtype: Any) -> Extremes:
+        """The same in another dtype, in which they are exact or as the weight's own rounding has them."""
+        return self if self.low.dtype == dtype else Extremes(*(part.to(dtype) for part in self))
 
 
 class Workspace:
@@ -47,75 +63,84 @@ class Read:
     def __init__(self, workspace: Workspace, flat: Tensor, start: int, end: int) -> None:
         self.workspace = workspace
         self.start = start
-        values = self.values = flat[start:end]
+        values = flat[start:end]
         wide = values.dtype in (torch.float32, torch.float64)
         self.wide = values if wide else workspace.buffer("wide", values, torch.float32).copy_(values)
         single = self.wide.dtype == torch.float32
         self.single = self.wide if single else workspace.buffer("single", values, torch.float32).copy_(values)
-        self._extremes: dict[int, Extremes] = {}
-        self._magnitudes: dict[int, Tensor] = {}
+        self._values = {"weight": values, "wide": self.wide, "float32": self.single}
+        self._views: dict[tuple[str, int], Tensor] = {}
+        self._extremes: dict[tuple[Any, int], Extremes] = {}
+        self._sizes: list[int] = []
         self._least: float | None = None
 
-    def extremes(self, block: int) -> Extremes:
-        """Least and greatest value of each block, (blocks, 1), in the wide dtype."""
-        if block not in self._extremes:
-            finer = max((size for size in self._extremes if block % size == 0), default=1)
-            low, high = self._extremes.get(finer, (self.wide, self.wide))
-            self._extremes[block] = (
-                low.reshape(-1, block // finer).amin(1, keepdim=True),
-                high.reshape(-1, block // finer).amax(1, keepdim=True),
-            )
-        return self._extremes[block]
+    def blocks(self, arithmetic: str, size: int) -> Tensor:
+        """The run as (blocks, size) in the dtype of a scheme's `arithmetic`."""
+        view = self._views.get((arithmetic, size))
+        if view is None:
+            view = self._views[arithmetic, size] = self._values[arithmetic].view(-1, size)
+        return view
 
-    def magnitudes(self, block: int) -> Tensor:
-        """Greatest magnitude of each block, (blocks, 1), in the wide dtype."""
-        if block not in self._magnitudes:
-            low, high = self.extremes(block)
-            self._magnitudes[block] = torch.maximum(-low, high)
-        return self._magnitudes[block]
+    def extremes(self, size: int, dtype: Any = None) -> Extremes:
+        """Of each block of this size, in the wide dtype where no other is given."""
+        dtype = dtype or self.wide.dtype
+        found = self._extremes.get((dtype, size))
+        if found is None:
+            wide = dtype == self.wide.dtype
+            found = self._reduced(size) if wide else self.extremes(size).to(dtype)
+            self._extremes[dtype, size] = found
+        return found
+
+    def _reduced(self, size: int) -> Extremes:
+        """From the values, or from the extremes of smaller blocks that fill these."""
+        finer = max((known for known in self._sizes if size % known == 0), default=1)
+        self._sizes.append(size)
+        low, high = self.extremes(finer)[:2] if finer > 1 else (self.wide, self.wide)
+        shape = (-1, size // finer)
+        return Extremes.of(low.view(shape).amin(1, keepdim=True), high.view(shape).amax(1, keepdim=True))
 
     def absmax(self) -> float:
         """Greatest magnitude of the run; NaN if it holds one."""
-        return float(self.magnitudes(self.values.numel()))
+        return self.extremes(self.wide.numel()).absmax.item()
 
     def least_magnitude(self) -> float:
         """Least magnitude of the run, 0 if it holds a zero; NaN if it holds one."""
         if self._least is None:
             magnitudes = torch.abs(self.wide, out=self.workspace.buffer("least", self.wide))
-            self._least = float(magnitudes.amin())
+            self._least = magnitudes.amin().item()
         return self._least
 
 
 class BlockChunk:
     """What a scheme sees of a Read (`schemes.base.Chunk`): whole blocks, or a piece of a large one."""
 
-    def __init__(self, read: Read, scheme: Scheme, weight: Weight, extremes: Extremes | None) -> None:
+    def __init__(self, read: Read, scheme: Scheme, weight: Weight, known: Extremes | None) -> None:
         self.torch: Any = torch
         self.shape, self.dtype = weight.shape, weight.dtype
         self.start, self.state = read.start, weight.states[scheme.id]
-        values = {"weight": read.values, "wide": read.wide, "float32": read.single}[scheme.arithmetic]
-        self._block = min(weight.blocks[scheme.id], values.numel())
-        self.weight: Tensor = values.view(-1, self._block)
-        self._read, self._known = read, extremes
+        self._block = min(weight.blocks[scheme.id], read.wide.numel())
+        self.weight = read.blocks(scheme.arithmetic, self._block)
+        self._read, self._known = read, known
 
     def _extremes(self) -> Extremes:
-        low, high = self._known or self._read.extremes(self._block)
-        return low.to(self.weight.dtype), high.to(self.weight.dtype)
+        dtype = self.weight.dtype
+        return self._known.to(dtype) if self._known else self._read.extremes(self._block, dtype)
 
     def low(self) -> Tensor:
         """Least value of each block."""
-        return self._extremes()[0]
+        return self._extremes().low
 
     def high(self) -> Tensor:
         """Greatest value of each block."""
-        return self._extremes()[1]
+        return self._extremes().high
 
     def absmax(self) -> Tensor:
         """Greatest magnitude of each block."""
-        if self._known:
-            low, high = self._known
-            return torch.maximum(-low, high).to(self.weight.dtype)
-        return self._read.magnitudes(self._block).to(self.weight.dtype)
+        return self._extremes().absmax
+
+    def finite(self) -> bool:
+        """Whether every value is finite."""
+        return math.isfinite(self._read.absmax())
 
     def buffer(self, dtype: Any = None, use: str = "scheme") -> Tensor:
         """Reused memory of the chunk's shape."""
@@ -157,9 +182,12 @@ class Pass:
     schemes: tuple[Scheme, ...]
     unit: int
 
-    def spans(self, length: int, elements: int) -> list[Span]:
-        """Where the chunks lie; what is left over at the end is a chunk of its own (a last short block)."""
-        step = max(1, elements // self.unit) * self.unit
-        even = length - length % self.unit
-        spans = [(start, min(start + step, even)) for start in range(0, even, step)]
-        return [*spans, (even, length)] if even < length else spans
+
+def spans(start: int, end: int, unit: int, pieces: int) -> list[Span]:
+    """[start, end) in about equal pieces of whole units, at most so many; a last short unit is one more."""
+    units = (end - start) // unit
+    pieces = min(pieces, units)
+    edges = [start + units * number // pieces * unit for number in range(pieces + 1)] if pieces else [start]
+    if edges[-1] < end:
+        edges.append(end)
+    return list(zip(edges, edges[1:]))

@@ -1,7 +1,8 @@
 """What schemes do to one weight, measured chunk by chunk while the chunk lies in the cache, in reused memory.
 
 A block larger than a chunk (a whole tensor, a very long row) is read twice: for its extremes, then in pieces
-for its error. A chunk's sums are the same on any thread and are added exactly: threads change nothing.
+for its error. Squares are added in float32 over short runs only: how a weight is cut (by the size of chunks,
+by the number of threads where chunks are few) shows in the last digits of sums alone.
 """
 
 from __future__ import annotations
@@ -16,11 +17,16 @@ import torch
 from torch import Tensor
 
 from bitlens.schemes.base import Scheme
-from bitlens.worker.chunks import BlockChunk, Extremes, Pass, Read, Span, Weight, Workspace
+from bitlens.worker.chunks import BlockChunk, Extremes, Pass, Read, Span, Weight, Workspace, spans
 
-CHUNK_ELEMENTS = 1 << 17
-"""512 KB of float32: small enough for the cache, large enough to drown what a call of torch costs."""
+CHUNK_ELEMENTS = 1 << 18
+"""1 MB of float32: small enough for the cache, large enough to drown what a call of torch costs."""
 
+_WORTH_A_THREAD = 1 << 15
+"""Elements below which a second thread costs more than it helps."""
+
+_RUN = 1024
+"""Elements whose squares are added in float32; over a whole chunk the roundings would add up, to 2e-5."""
 
 _UNCUT = 256
 """A chunk is never smaller: formats that search within a block need it whole."""
@@ -72,7 +78,7 @@ class Streamer:
         if not weight.numel():
             return {scheme.id: NOTHING for scheme in schemes}
         sums: dict[str, Sums] = {}
-        with torch.no_grad(), self._one_thread_each():
+        with self._one_thread_each(), torch.inference_mode():
             for arranged in self._arranged(weight.detach(), schemes):
                 for step in arranged.passes(self.chunk_elements):
                     sums.update(self._run(arranged, step, precise))
@@ -89,31 +95,36 @@ class Streamer:
 
     def _run(self, weight: Weight, step: Pass, precise: bool) -> dict[str, Sums]:
         work = self._chunks(weight, step)
-        lanes = len(self._workspaces) if len(work) > 4 else 1
-        shares = [work[len(work) * i // lanes : len(work) * (i + 1) // lanes] for i in range(lanes)]
+        lanes = min(len(self._workspaces), len(work))
 
+        @torch.inference_mode()  # a thread's own setting
         def lane(index: int) -> list[list[Sums]]:
             workspace = self._workspaces[index]
             return [
                 self._measure_chunk(Read(workspace, weight.flat, start, end), weight, step, extremes, precise)
-                for (start, end), extremes in shares[index]
+                for (start, end), extremes in work[index::lanes]
             ]
 
         done = list(self._pool.map(lane, range(lanes))) if self._pool and lanes > 1 else [lane(0)]
         parts = zip(*(part for share in done for part in share))
         return {scheme.id: Sums.total(part) for scheme, part in zip(step.schemes, parts)}
 
+    def _pieces(self, length: int) -> int:
+        """How many chunks to cut so many elements into: as many for each thread, if they are worth it."""
+        pieces, lanes = -(-length // self.chunk_elements), len(self._workspaces)
+        return -(-pieces // lanes) * lanes if length >= lanes * _WORTH_A_THREAD else pieces
+
     def _chunks(self, weight: Weight, step: Pass) -> list[tuple[Span, Extremes | None]]:
         """A pass in pieces: spans, each with the extremes of its block where it is a part of a large one."""
-        length, elements = weight.flat.numel(), self.chunk_elements
-        if step.unit <= elements:
-            return [(span, None) for span in step.spans(length, elements)]
+        length, unit = weight.flat.numel(), step.unit
+        if unit <= self.chunk_elements:
+            return [(span, None) for span in spans(0, length, unit, self._pieces(length))]
         work: list[tuple[Span, Extremes | None]] = []
-        for start, end in step.spans(length, elements):
-            pieces = [(at, min(at + elements, end)) for at in range(start, end, elements)]
+        for start, end in spans(0, length, unit, -(-length // unit)):
+            pieces = spans(start, end, 1, self._pieces(end - start))
             whole = [Read(self._workspaces[0], weight.flat, at, to).extremes(to - at) for at, to in pieces]
-            low, high = (torch.cat(values) for values in zip(*whole))
-            extremes = low.amin(0, keepdim=True), high.amax(0, keepdim=True)
+            low, high, _ = (torch.cat(values) for values in zip(*whole))
+            extremes = Extremes.of(low.amin(0, keepdim=True), high.amax(0, keepdim=True))
             work += [(piece, extremes) for piece in pieces]
         return work
 
@@ -133,15 +144,15 @@ class Streamer:
         self, read: Read, scheme: Scheme, result: Tensor, precise: bool
     ) -> tuple[float, float, int, int]:
         """Squared error, greatest error, finite values lost, values vanished."""
-        difference = result.view(-1)
-        if precise or difference.dtype != read.wide.dtype:
+        error = result.view(-1)
+        if precise or error.dtype != read.wide.dtype:
             dtype = torch.float64 if precise else None
-            difference = read.workspace.buffer("error", read.wide, dtype).copy_(difference)
-        vanished = self._vanished(read, scheme, difference)
-        difference.sub_(read.wide)
-        worst = _greatest((abs(difference.amin().item()), abs(difference.amax().item())))
-        lost = 0 if math.isfinite(worst) else int((read.wide.isfinite() & ~difference.isfinite()).sum())
-        return self._square(read, difference, precise), worst, lost, vanished
+            error = read.workspace.buffer("error", read.wide, dtype).copy_(error)
+        vanished = self._vanished(read, scheme, error)
+        low, high = torch.aminmax(error.sub_(read.wide))
+        worst = max(-low.item(), high.item())
+        lost = 0 if math.isfinite(worst) else int((read.wide.isfinite() & ~error.isfinite()).sum())
+        return self._square(read, error, precise), worst, lost, vanished
 
     def _vanished(self, read: Read, scheme: Scheme, result: Tensor) -> int:
         if scheme.least is None or read.least_magnitude() > scheme.least / 2:
@@ -149,9 +160,15 @@ class Streamer:
         return int(read.wide.count_nonzero() - result.count_nonzero())
 
     def _square(self, read: Read, values: Tensor, precise: bool) -> float:
+        """The sum of squares."""
         if precise and values.dtype != torch.float64:
             values = read.workspace.buffer("square", values, torch.float64).copy_(values)
-        return float(torch.dot(values, values))
+        if values.dtype == torch.float64:
+            return torch.dot(values, values).item()
+        even = values.numel() // _RUN * _RUN
+        norms = torch.linalg.vector_norm(values[:even].view(-1, _RUN), dim=1).double()
+        rest = values[even:]
+        return torch.dot(norms, norms).item() + (torch.dot(rest, rest).item() if len(rest) else 0.0)
 
     @contextmanager
     def _one_thread_each(self) -> Iterator[None]:
