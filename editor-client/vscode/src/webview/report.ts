@@ -51,7 +51,7 @@ function layersOf(model: Model): Leaf[] {
 
 function header({ models, text }: ReportData, model: Model): HTMLElement {
   const title = element("h1", {}, `${model.name} · ${count(model.tree.parameters)} · ${size(model.tree.bytes)}`);
-  const about = element("p", { class: "about" }, `${model.about} ${model.caution}`);
+  const about = element("p", { class: "about" }, `${model.about} ${model.caution}`.replaceAll("`", ""));
   if (models.length === 1) {
     return element("header", {}, title, about);
   }
