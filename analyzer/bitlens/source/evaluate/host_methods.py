@@ -4,6 +4,7 @@ limits."""
 from __future__ import annotations
 
 import copy
+import string
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +21,7 @@ from bitlens.source.evaluate.values import (
 )
 
 if TYPE_CHECKING:
-    from bitlens.source.evaluate.attributes import Attributes
+    from bitlens.source.evaluate.assignment import Assignment
 
 _TEXT = frozenset(
     [
@@ -155,7 +156,7 @@ def host_type_name(value: Any) -> str:
     return type(value).__name__
 
 
-def call_host(machine: Attributes, method: HostMethod, args: list[Any], kwargs: dict[str, Any]) -> Any:
+def call_host(machine: Assignment, method: HostMethod, args: list[Any], kwargs: dict[str, Any]) -> Any:
     """Call a method. Raises Python's own errors; what is not listed gives UNKNOWN."""
     target, name = method.target, method.name
     if isinstance(target, type):
@@ -181,7 +182,7 @@ def _base(target: Any) -> type:
     return type(target)
 
 
-def _on_type(machine: Attributes, kind: type, name: str, args: list[Any], kwargs: dict[str, Any]) -> Any:
+def _on_type(machine: Assignment, kind: type, name: str, args: list[Any], kwargs: dict[str, Any]) -> Any:
     """`dict.fromkeys(…)`, `str.lower(x)`, `object.__setattr__(self, …)`, `dict.__init__(self, …)`."""
     if kind is dict and name == "fromkeys":
         value = args[1] if len(args) > 1 else None
@@ -202,7 +203,7 @@ def _on_type(machine: Attributes, kind: type, name: str, args: list[Any], kwargs
 
 
 def _on_derived(
-    machine: Attributes, target: Instance, name: str, args: list[Any], kwargs: dict[str, Any]
+    machine: Assignment, target: Instance, name: str, args: list[Any], kwargs: dict[str, Any]
 ) -> Any:
     """A method of the list, dict … that an object of a derived class holds."""
     if name == "__init__":
@@ -223,7 +224,7 @@ def _on_derived(
     return call_host(machine, HostMethod(target.host, name), args, kwargs)
 
 
-def _dunder(machine: Attributes, target: Any, name: str, args: list[Any]) -> Any:
+def _dunder(machine: Assignment, target: Any, name: str, args: list[Any]) -> Any:
     if name == "__getitem__":
         return machine.getitem(target, args[0])
     if name == "__setitem__":
@@ -237,7 +238,7 @@ def _dunder(machine: Attributes, target: Any, name: str, args: list[Any]) -> Any
     return UNKNOWN
 
 
-def _plain(machine: Attributes, target: Any, name: str, args: list[Any], kwargs: dict[str, Any]) -> Any:
+def _plain(machine: Assignment, target: Any, name: str, args: list[Any], kwargs: dict[str, Any]) -> Any:
     if isinstance(target, str | bytes):
         if any(isinstance(arg, Unknown) for arg in (*args, *kwargs.values())):
             return Unknown("text")
@@ -260,7 +261,7 @@ def _plain(machine: Attributes, target: Any, name: str, args: list[Any], kwargs:
     return getattr(target, name)(*args, **kwargs)
 
 
-def _check_text(machine: Attributes, target: Any, name: str, args: list[Any], kwargs: dict[str, Any]) -> None:
+def _check_text(machine: Assignment, target: Any, name: str, args: list[Any], kwargs: dict[str, Any]) -> None:
     """Refuse results much larger than what goes in."""
     if name in _PADDING and any(isinstance(arg, int) and arg > MAXIMUM_PADDING for arg in args):
         raise LimitReached(f"a width of {MAXIMUM_PADDING:,} characters")
@@ -275,7 +276,7 @@ def _check_text(machine: Attributes, target: Any, name: str, args: list[Any], kw
         machine.allocate(len(target) * max((len(str(value)) for value in args[0].values()), default=1))
 
 
-def _join(machine: Attributes, target: str, args: list[Any], kwargs: dict[str, Any]) -> Any:
+def _join(machine: Assignment, target: str, args: list[Any], kwargs: dict[str, Any]) -> Any:
     parts = [machine.host_value(part) for part in machine.iterate(args[0])]
     if any(isinstance(part, Unknown) for part in parts):
         return Unknown("text")
@@ -286,13 +287,18 @@ def _join(machine: Attributes, target: str, args: list[Any], kwargs: dict[str, A
 def _format(machine: Any, target: str, args: list[Any], kwargs: dict[str, Any]) -> Any:
     shown = [machine.to_text(arg) if isinstance(arg, Instance | ClassValue) else arg for arg in args]
     named = {k: machine.to_text(v) if isinstance(v, Instance | ClassValue) else v for k, v in kwargs.items()}
-    if "." in target or "[" in target:
-        # `{0.attribute}` would reach into Python's own objects.
+    if _reaches_inside(target):
         return Unknown("text")
     return _plain(machine, target, "format", shown, named)
 
 
-def _extend(machine: Attributes, target: list[Any], args: list[Any], kwargs: dict[str, Any]) -> None:
+def _reaches_inside(target: str) -> bool:
+    """Whether a format has `{0.attribute}` or `{0[key]}`, which would reach into Python's own objects."""
+    fields = [(name or "", spec or "") for _, name, spec, _ in string.Formatter().parse(target)]
+    return any("." in name or "[" in name or "{" in spec for name, spec in fields)
+
+
+def _extend(machine: Assignment, target: list[Any], args: list[Any], kwargs: dict[str, Any]) -> None:
     added = list(machine.iterate(args[0]))
     machine.allocate(len(added))
     target.extend(added)
@@ -302,7 +308,7 @@ def _sort(machine: Any, target: list[Any], args: list[Any], kwargs: dict[str, An
     target[:] = machine.sorted(target, kwargs)
 
 
-def _update(machine: Attributes, target: dict[Any, Any], args: list[Any], kwargs: dict[str, Any]) -> None:
+def _update(machine: Assignment, target: dict[Any, Any], args: list[Any], kwargs: dict[str, Any]) -> None:
     for arg in args:
         source = machine.host_of(arg, "keys")
         if isinstance(source, dict | Instance):
@@ -314,7 +320,7 @@ def _update(machine: Attributes, target: dict[Any, Any], args: list[Any], kwargs
     target.update(kwargs)
 
 
-def _list_index(machine: Attributes, target: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:
+def _list_index(machine: Assignment, target: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:
     if isinstance(args[0], Unknown):
         return UNKNOWN
     for index, item in enumerate(target):
@@ -324,14 +330,14 @@ def _list_index(machine: Attributes, target: Any, args: list[Any], kwargs: dict[
 
 
 def _view(name: str) -> Callable[..., Any]:
-    def items(machine: Attributes, target: dict[Any, Any], args: list[Any], kwargs: dict[str, Any]) -> Any:
+    def items(machine: Assignment, target: dict[Any, Any], args: list[Any], kwargs: dict[str, Any]) -> Any:
         return list(getattr(target, name)())
 
     return items
 
 
 def _move_to_end(
-    machine: Attributes, target: dict[Any, Any], args: list[Any], kwargs: dict[str, Any]
+    machine: Assignment, target: dict[Any, Any], args: list[Any], kwargs: dict[str, Any]
 ) -> None:
     value = target.pop(machine.key(args[0]))
     rest = dict(target)

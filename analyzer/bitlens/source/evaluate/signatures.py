@@ -24,8 +24,16 @@ KINDS = ("POSITIONAL_ONLY", "POSITIONAL_OR_KEYWORD", "VAR_POSITIONAL", "KEYWORD_
 def signature_tools(machine: Machine) -> dict[str, Any]:
     """`signature`, `Parameter`, `Signature` and `getfullargspec`."""
     empty = ClassValue("_empty", [], {})
+
+    def replace(args: list[Any], kwargs: dict[str, Any]) -> Any:
+        made = Instance(args[0].cls)
+        made.attrs.update({**args[0].attrs, **kwargs})
+        return made
+
     parameter = ClassValue("Parameter", [], {kind: kind for kind in KINDS} | {"empty": empty})
     signature = ClassValue("Signature", [], {"empty": empty})
+    for cls in (parameter, signature):
+        cls.ns["replace"] = Native("replace", replace, method=True)
 
     def make(args: list[Any], kwargs: dict[str, Any]) -> Any:
         function, bound = underlying(args[0] if args else kwargs.get("obj"))

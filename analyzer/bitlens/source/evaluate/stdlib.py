@@ -8,14 +8,22 @@ import itertools
 import math
 import operator
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bitlens.source.evaluate.dataclass_fields import FIELD, NO_DEFAULT, field, make_dataclass, tuple_class
+from bitlens.source.evaluate.documents import (
+    json_functions,
+    omegaconf,
+    syntax_functions,
+    toml_functions,
+    yaml_functions,
+)
 from bitlens.source.evaluate.module_methods import copied
 from bitlens.source.evaluate.namespace import Namespace
+from bitlens.source.evaluate.paths import path_classes
 from bitlens.source.evaluate.patterns import regular_expressions
 from bitlens.source.evaluate.signatures import signature_tools
+from bitlens.source.evaluate.text_files import glob_functions, io_classes, listing, path_functions
 from bitlens.source.evaluate.torch_core import passing
 from bitlens.source.evaluate.torch_transformer import clone
 from bitlens.source.evaluate.values import (
@@ -431,41 +439,17 @@ def _os(machine: Machine) -> dict[str, Any]:
         "sep": "/",
         "PathLike": ClassValue("PathLike", [], {}),
         "name": "posix",
+        "listdir": Native("listdir", lambda args, kwargs: listing(machine, args, kwargs)),
+        "getcwd": Native("getcwd", lambda args, kwargs: "."),
+        "fspath": Native("fspath", lambda args, kwargs: machine.files.name(args[0]) or UNKNOWN),
+        "makedirs": Native("makedirs", lambda args, kwargs: None),
     }
-
-
-def _os_path(machine: Machine) -> dict[str, Any]:
-    def join(args: list[Any], kwargs: dict[str, Any]) -> Any:
-        parts = [machine.host_value(arg) for arg in args]
-        return "/".join(parts) if all(isinstance(part, str) for part in parts) else UNKNOWN
-
-    return {
-        "join": Native("join", join),
-        "dirname": native(
-            "dirname", lambda path: path.rpartition("/")[0] if isinstance(path, str) else UNKNOWN
-        ),
-        "basename": native(
-            "basename", lambda path: path.rpartition("/")[2] if isinstance(path, str) else UNKNOWN
-        ),
-        "abspath": native("abspath", lambda path: path),
-        "realpath": native("realpath", lambda path: path),
-        "expanduser": native("expanduser", lambda path: path),
-        "splitext": native(
-            "splitext", lambda path: tuple(_split(path)) if isinstance(path, str) else UNKNOWN
-        ),
-        "isfile": Native("isfile", lambda args, kwargs: False),
-        "exists": Native("exists", lambda args, kwargs: False),
-        "isdir": Native("isdir", lambda args, kwargs: False),
-    }
-
-
-def _split(path: str) -> tuple[str, str]:
-    suffix = Path(path).suffix
-    return path[: len(path) - len(suffix)], suffix
 
 
 def _sys(machine: Machine) -> dict[str, Any]:
-    version = (3, 12, 0, "final", 0)
+    version = Instance(ClassValue("version_info", [tuple], {}))
+    version.host = (3, 12, 0, "final", 0)
+    version.attrs.update(major=3, minor=12, micro=0, releaselevel="final", serial=0)
     modules: dict[str, Any] = machine.imports.modules
     return {
         "version_info": version,
@@ -617,9 +601,21 @@ def _warnings(machine: Machine) -> dict[str, Any]:
     }
 
 
+def _frame(machine: Machine, depth: int) -> Any:
+    """A running function as `inspect.currentframe` gives it: its names and its caller."""
+    if depth < 0:
+        return None
+    frame = machine.frames[depth]
+    made = Instance(ClassValue("frame", [], {}))
+    made.attrs.update(f_locals=frame.vars, f_globals=frame.module.vars, f_lineno=frame.line)
+    made.cls.ns["f_back"] = PropertyValue(Native("f_back", lambda args, kwargs: _frame(machine, depth - 1)))
+    return made
+
+
 def _inspect(machine: Machine) -> dict[str, Any]:
     return {
         **signature_tools(machine),
+        "currentframe": Native("currentframe", lambda args, kwargs: _frame(machine, len(machine.frames) - 1)),
         "isclass": Native("isclass", lambda args, kwargs: isinstance(args[0], ClassValue | type)),
         "isfunction": Native("isfunction", lambda args, kwargs: isinstance(args[0], Function)),
         "ismodule": Native("ismodule", lambda args, kwargs: isinstance(args[0], Namespace)),
@@ -692,7 +688,16 @@ _MODULES: dict[str, Callable[[Machine], dict[str, Any]]] = {
     "copy": _copying,
     "types": _types,
     "os": _os,
-    "os.path": _os_path,
+    "os.path": path_functions,
+    "pathlib": path_classes,
+    "glob": glob_functions,
+    "io": io_classes,
+    "json": json_functions,
+    "ast": syntax_functions,
+    "yaml": yaml_functions,
+    "tomllib": toml_functions,
+    "toml": toml_functions,
+    "omegaconf": omegaconf,
     "sys": _sys,
     "operator": _operator,
     "contextlib": _contextlib,

@@ -68,11 +68,16 @@ def numel(shape: tuple[Any, ...] | None) -> Any:
 
 
 class Quantized(Tensor):
-    """A tensor that a library stores in a format of its own; `dtype` carries the format's name."""
+    """A tensor that a library stores in a format of its own; `dtype` carries the format's name.
+
+    `stored` are its bytes, None where they are not known.
+    """
 
     __slots__ = ("stored",)
 
-    def __init__(self, shape: tuple[Any, ...], name: str, stored: int, is_parameter: bool = True) -> None:
+    def __init__(
+        self, shape: tuple[Any, ...] | None, name: str, stored: int | None, is_parameter: bool = True
+    ) -> None:
         super().__init__(shape, DType(name, 0, "quantized"), is_parameter=is_parameter)
         self.stored = stored
 
@@ -116,8 +121,7 @@ def tensor_binary(name: str, left: Any, right: Any) -> Any:
 
 
 def tensor_compare(operation: Callable[[Any, Any], Any], left: Any, right: Any) -> Any:
-    """`left op right` for a comparison with a tensor: one truth value where both are numbers, else a tensor of
-    them."""
+    """A comparison with a tensor: one truth value where both sides are numbers, else a tensor of them."""
     if not isinstance(left, Tensor | int | float) or not isinstance(right, Tensor | int | float):
         return UNKNOWN
     a = left if isinstance(left, Tensor) else Tensor((), None, left)
