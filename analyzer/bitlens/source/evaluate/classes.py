@@ -236,9 +236,10 @@ class Classes:
         """`Enum("Name", "A B")`, or a list or dict of members."""
         if isinstance(members, Unknown) or not isinstance(name, str):
             return UNKNOWN
-        names = members.replace(",", " ").split() if isinstance(members, str) else self.machine.iterate(members)
         named = self.machine.host_value(members)
-        pairs = named.items() if isinstance(named, dict) else zip(names, itertools.count(1))
+        named = named.replace(",", " ").split() if isinstance(named, str) else named
+        listed = zip(self.machine.iterate(named), itertools.count(1), strict=False)
+        pairs = named.items() if isinstance(named, dict) else listed
         return self.build(name, [base], dict(pairs), None, 0)
 
     def enum_members(self, cls: ClassValue) -> list[Any]:

@@ -397,7 +397,8 @@ class Imports:
         def force() -> Any:
             if "value" not in holder:
                 holder["value"] = Unknown(f"{source}.{name}, which imports itself")
-                holder["value"] = self.member(source, name, module, False)
+                own = self.module(f"{source}.{name}") if source == module.name else None
+                holder["value"] = self.member(source, name, module, False) if own is None else own
             return holder["value"]
 
         return Lazy(force)
