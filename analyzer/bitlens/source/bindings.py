@@ -6,6 +6,7 @@ import ast
 from collections.abc import Iterator
 
 from bitlens.source.knowledge import Function
+from bitlens.source.tree import children
 
 
 def own_nodes(function: Function) -> Iterator[ast.AST]:
@@ -15,7 +16,7 @@ def own_nodes(function: Function) -> Iterator[ast.AST]:
         node = stack.pop()
         yield node
         if not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)):
-            stack.extend(reversed(list(ast.iter_child_nodes(node))))
+            stack.extend(reversed(list(children(node))))
 
 
 def ordered(body: list[ast.stmt]) -> Iterator[ast.stmt]:
@@ -24,7 +25,7 @@ def ordered(body: list[ast.stmt]) -> Iterator[ast.stmt]:
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
             continue
         yield node
-        for child in ast.iter_child_nodes(node):
+        for child in children(node):
             if isinstance(child, ast.stmt):
                 yield from ordered([child])
             elif isinstance(child, (ast.ExceptHandler, ast.match_case)):

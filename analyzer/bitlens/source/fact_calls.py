@@ -11,6 +11,7 @@ from bitlens.source.knowledge import Knowledge
 from bitlens.source.libraries import OTHER_ENGINES, library_of
 from bitlens.source.models import Models
 from bitlens.source.places import Columns
+from bitlens.source.tree import children
 from bitlens.source.words import words
 
 _METHODS = {"half": "float16", "float": "float32", "double": "float64", "bfloat16": "bfloat16"}
@@ -79,7 +80,7 @@ class CallFacts:
             self._children(node)
 
     def _children(self, node: ast.AST) -> None:
-        for child in ast.iter_child_nodes(node):
+        for child in children(node):
             self._visit(child)
 
     def _function(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> None:

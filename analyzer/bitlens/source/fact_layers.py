@@ -11,6 +11,7 @@ from bitlens.source.imports import chain
 from bitlens.source.knowledge import Function, Knowledge, required_arguments
 from bitlens.source.libraries import LOADERS, NOT_MODELS
 from bitlens.source.places import Columns
+from bitlens.source.tree import children, walk
 from bitlens.source.words import words
 
 _HOLDS_CLASS = re.compile(
@@ -55,7 +56,7 @@ class LayerFacts:
         elif isinstance(node, ast.Expr):
             self._value(node.value, None, "argument")
         else:
-            for child in ast.iter_child_nodes(node):
+            for child in children(node):
                 if isinstance(child, ast.expr):
                     self._value(child, None, "variable")
                 else:
@@ -101,7 +102,7 @@ class LayerFacts:
                     value, _below(path, f".{key.value!s}") if isinstance(key, ast.Constant) else None, "dict"
                 )
         elif isinstance(node, (ast.IfExp, ast.BoolOp, ast.NamedExpr, ast.Starred, ast.Await, ast.BinOp)):
-            for child in ast.iter_child_nodes(node):
+            for child in children(node):
                 self._value(child, path, attached)
         else:
             self._parts([node])
@@ -118,7 +119,7 @@ class LayerFacts:
 
     def _parts(self, nodes: Sequence[ast.AST]) -> None:
         for node in nodes:
-            for child in ast.iter_child_nodes(node):
+            for child in children(node):
                 if isinstance(child, (ast.expr, ast.comprehension)):
                     self._value(child, None, "argument")
                 else:
@@ -246,7 +247,7 @@ class LayerFacts:
         return None
 
     def _assigned(self, function: Function, name: str) -> str | None:
-        for node in ast.walk(function):
+        for node in walk(function):
             if isinstance(node, ast.Assign) and any(
                 isinstance(t, ast.Name) and t.id == name for t in node.targets
             ):
@@ -324,9 +325,7 @@ def _is_table(node: ast.Subscript) -> bool:
 def _names(function: Function) -> set[str]:
     arguments = function.args
     names = {argument.arg for argument in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs)}
-    return names | {
-        n.id for n in ast.walk(function) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)
-    }
+    return names | {n.id for n in walk(function) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
 
 
 def literals(node: ast.Call) -> Literals:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from bitlens.source.torch_names import TORCH_MODULES
+from bitlens.source.tree import children
 
 
 def chain(node: ast.expr) -> tuple[str, ...] | None:
@@ -81,9 +82,9 @@ def _imports(nodes: Iterable[ast.AST]) -> Iterator[ast.Import | ast.ImportFrom]:
         elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
             nested.append(node)
         elif isinstance(node, (ast.stmt, ast.ExceptHandler, ast.match_case)):
-            yield from _imports(ast.iter_child_nodes(node))
+            yield from _imports(children(node))
     for outer in nested:
-        yield from _imports(ast.iter_child_nodes(outer))
+        yield from _imports(children(outer))
 
 
 def _aliases(nodes: Iterable[ast.stmt]) -> Iterator[tuple[str, ast.expr]]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from bitlens.source.imports import Names, chain, names_of
 from bitlens.source.libraries import MODEL_MODULES, MODELS, NOT_MODELS
 from bitlens.source.local_files import Outline, locate, read_outline
+from bitlens.source.tree import walk
 from bitlens.source.words import words
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
@@ -222,7 +223,7 @@ def filled_tables(function: Function) -> set[str]:
     """Names of the tables that a function fills: `REGISTRY[name] = cls`, also in a function inside it."""
     return {
         target.value.id
-        for node in ast.walk(function)
+        for node in walk(function)
         if isinstance(node, ast.Assign)
         for target in node.targets
         if isinstance(target, ast.Subscript) and isinstance(target.value, ast.Name)
@@ -245,7 +246,7 @@ def _builds_layers(node: ast.ClassDef, knowledge: Knowledge) -> bool:
     }
     if not node.bases or "forward" not in methods or "__init__" not in methods:
         return False
-    calls = (child for child in ast.walk(methods["__init__"]) if isinstance(child, ast.Call))
+    calls = (child for child in walk(methods["__init__"]) if isinstance(child, ast.Call))
     return any((knowledge.names.dotted(call.func) or "").startswith("torch.nn.") for call in calls)
 
 

@@ -11,6 +11,7 @@ from bitlens.source.statements import Statement, parse
 
 _LARGEST = 2_000_000
 _LEVELS = 4
+_INSTALLED = frozenset(("site-packages", "dist-packages"))
 _DEFINITION = re.compile(r"\A(?:@[^\n]*\n(?:[ \t)][^\n]*\n)*)*(?:class|(?:async[ \t]+)?def)[ \t]+(\w+)")
 _NAMES = re.compile(r"(?:import|from|try|if)\b|\w+ *= *[\w.]+ *(?:#.*)?$")
 
@@ -72,6 +73,8 @@ def read_outline(path: Path) -> Outline:
     try:
         if path.stat().st_size > _LARGEST:
             return Outline(())
-        return Outline(parse(path.read_text(encoding="utf-8-sig")).statements)
+        text = path.read_text(encoding="utf-8-sig")
+        installed = not _INSTALLED.isdisjoint(path.parts)
+        return Outline(parse(text, library=installed).statements)
     except (OSError, UnicodeDecodeError):
         return Outline(())

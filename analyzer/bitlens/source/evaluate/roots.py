@@ -19,6 +19,7 @@ from bitlens.source.evaluate.values import (
     Unknown,
 )
 from bitlens.source.statements import SourceFile
+from bitlens.source.tree import children
 
 if TYPE_CHECKING:
     from bitlens.source.evaluate.machine import Machine
@@ -69,7 +70,7 @@ def _used_names(node: ast.stmt) -> set[str]:
         if isinstance(part, ast.AnnAssign):
             pending.extend(child for child in (part.target, part.value) if child is not None)
             continue
-        pending.extend(ast.iter_child_nodes(part))
+        pending.extend(children(part))
     return names - own
 
 

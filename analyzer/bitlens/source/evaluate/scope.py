@@ -6,6 +6,8 @@ import ast
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from bitlens.source.tree import walk
+
 if TYPE_CHECKING:
     from bitlens.source.evaluate.namespace import Namespace
     from bitlens.source.evaluate.values import Function
@@ -106,7 +108,7 @@ def _binds(node: Any, scope: Scope, names: set[str]) -> bool:
         return True
     if isinstance(node, ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp):
         # A walrus inside binds in the function around.
-        names.update(n.target.id for n in ast.walk(node) if isinstance(n, ast.NamedExpr))
+        names.update(n.target.id for n in walk(node) if isinstance(n, ast.NamedExpr))
         return True
     if isinstance(node, ast.Import | ast.ImportFrom):
         names.update((a.asname or a.name.partition(".")[0]) for a in node.names)

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 from bitlens.source.slicing.effects import Definition
 from bitlens.source.slicing.scopes import Atom
+from bitlens.source.tree import walk
 
 ALL = "**"
 """Stands among used names for all of them: `vars(args)`."""
@@ -55,7 +56,7 @@ def used_attributes(atoms: Iterable[Atom]) -> set[str]:
     used: set[str] = set()
     for atom in atoms:
         for part in _own_parts(atom):
-            for node in ast.walk(part):
+            for node in walk(part):
                 if isinstance(node, ast.Attribute) and isinstance(node.value, (ast.Name, ast.Attribute)):
                     used.add(node.attr)
                 elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name):

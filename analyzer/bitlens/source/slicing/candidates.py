@@ -11,6 +11,7 @@ from bitlens.source.models import ModelUse
 from bitlens.source.slicing.effects import Definition, effects
 from bitlens.source.slicing.scopes import LOOPS, Atom, exclusive
 from bitlens.source.slicing.views import Analysis, View
+from bitlens.source.tree import children
 from bitlens.source.words import words
 
 
@@ -173,7 +174,7 @@ def _unbound(analysis: Analysis, view: View, atom: Atom, value: ast.expr) -> Ite
         if use is not None and use.kind in {"constructor", "pretrained", "library", "factory"}:
             yield Candidate(view, None, [atom], use, node, atom.index + 1)  # type: ignore[arg-type]
         elif use is None:
-            waiting += ast.iter_child_nodes(node)
+            waiting += children(node)
 
 
 def _collects(value: ast.expr) -> bool:

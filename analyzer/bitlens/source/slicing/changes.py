@@ -11,6 +11,7 @@ from bitlens.source.libraries import CHAINED, NOT_A_CHANGE, RETURNS_MODEL, libra
 from bitlens.source.slicing.effects import Definition, parameters, root_variable
 from bitlens.source.slicing.forbidden import in_training_loop, is_output, is_training_function
 from bitlens.source.slicing.scopes import LOOPS, Atom, Scope, Touches, scope_of
+from bitlens.source.tree import walk
 from bitlens.source.words import words
 
 _REACHES = CHAINED | words(
@@ -225,9 +226,7 @@ def _pairs(node: ast.stmt) -> list[tuple[ast.expr, ast.expr]]:
     elif isinstance(node, (ast.For, ast.AsyncFor)):
         pairs = [(node.target, node.iter)]
     elif isinstance(node, ast.Expr):
-        pairs = [
-            (child.target, child.iter) for child in ast.walk(node) if isinstance(child, ast.comprehension)
-        ]
+        pairs = [(child.target, child.iter) for child in walk(node) if isinstance(child, ast.comprehension)]
     return [pair for target, value in pairs for pair in _unpacked(target, value)]
 
 
@@ -268,7 +267,7 @@ class FunctionChanges:
     def globals_of(self, function: Function) -> set[str]:
         """Names that a function declares global, so that calling it may bind them."""
         found: set[str] = set()
-        for node in ast.walk(function):
+        for node in walk(function):
             if isinstance(node, ast.Global):
                 found.update(node.names)
         return found

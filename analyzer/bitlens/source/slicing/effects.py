@@ -6,6 +6,8 @@ import ast
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
+from bitlens.source.tree import children
+
 Definition = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 
 
@@ -60,14 +62,27 @@ def root_variable(node: ast.expr, owner: str | None = None) -> str | None:
 def bound_names(nodes: Iterable[ast.AST]) -> Iterator[str]:
     """Names that statements bind in their own scope; bodies of functions, classes and comprehensions left
     out."""
-    for node in nodes:
+    pending = list(nodes)
+    while pending:
+        node = pending.pop()
         if isinstance(node, Definition):
             yield node.name
-            continue
-        if isinstance(node, (ast.Lambda, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)):
-            continue
-        yield from _binds_itself(node)
-        yield from bound_names(ast.iter_child_nodes(node))
+        elif not isinstance(node, _OWN_SCOPE):
+            if isinstance(node, _BINDING):
+                yield from _binds_itself(node)
+            pending += children(node)
+
+
+_OWN_SCOPE = (ast.Lambda, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp, ast.Constant)
+_BINDING = (
+    ast.Name,
+    ast.Import,
+    ast.ImportFrom,
+    ast.ExceptHandler,
+    ast.MatchAs,
+    ast.MatchStar,
+    ast.MatchMapping,
+)
 
 
 def _binds_itself(node: ast.AST) -> Iterator[str]:
@@ -228,11 +243,13 @@ class _Reader(ast.NodeVisitor):
 def _declared_outside(body: Iterable[ast.AST]) -> set[str]:
     """Names that `global` and `nonlocal` statements give to outer scopes."""
     found: set[str] = set()
-    for node in body:
+    pending = list(body)
+    while pending:
+        node = pending.pop()
         if isinstance(node, (ast.Global, ast.Nonlocal)):
             found.update(node.names)
-        elif not isinstance(node, Definition):
-            found |= _declared_outside(ast.iter_child_nodes(node))
+        elif not isinstance(node, (*Definition, ast.expr)):
+            pending += children(node)
     return found
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from bitlens.source.knowledge import Function, Knowledge
 from bitlens.source.slicing.effects import Definition, root
 from bitlens.source.slicing.scopes import LOOPS, Atom
+from bitlens.source.tree import children, walk
 from bitlens.source.words import words
 
 _ASKS = frozenset({"input", "getpass.getpass", "sys.stdin.read", "sys.stdin.readline"})
@@ -95,7 +96,7 @@ def _training_names(functions: Mapping[str, Function]) -> frozenset[str]:
     called: dict[str, set[str]] = {}
     found: set[str] = set()
     for name, function in functions.items():
-        funcs = [child.func for child in ast.walk(function) if isinstance(child, ast.Call)]
+        funcs = [child.func for child in walk(function) if isinstance(child, ast.Call)]
         if any(isinstance(func, ast.Attribute) and _is_step(func) for func in funcs):
             found.add(name)
         called[name] = {func.id for func in funcs if isinstance(func, ast.Name)}
@@ -113,12 +114,12 @@ _COMMON_METHODS = words("train eval forward step update run to apply get items b
 
 def trains(node: ast.AST, knowledge: Knowledge) -> bool:
     """Whether a training step stands anywhere below `node`."""
-    return any(isinstance(child, ast.Call) and is_training_call(child, knowledge) for child in ast.walk(node))
+    return any(isinstance(child, ast.Call) and is_training_call(child, knowledge) for child in walk(node))
 
 
 def _trains_directly(node: ast.AST, knowledge: Knowledge) -> bool:
     """As `trains`, but not inside a loop or definition of its own below `node`."""
-    for child in ast.iter_child_nodes(node):
+    for child in children(node):
         if isinstance(child, (*LOOPS, *Definition)):
             continue
         if (isinstance(child, ast.Call) and is_training_call(child, knowledge)) or _trains_directly(
@@ -144,7 +145,7 @@ def reason(atom: Atom, knowledge: Knowledge) -> str | None:
         found = _call_reason(call, knowledge)
         if found is not None:
             return found
-    if any(_is_argv(node, knowledge) for node in ast.walk(atom.node) if isinstance(node, ast.Attribute)):
+    if any(_is_argv(node, knowledge) for node in walk(atom.node) if isinstance(node, ast.Attribute)):
         return "reads the command line (sys.argv)" if not isinstance(atom.node, Definition) else None
     return None
 
@@ -229,7 +230,7 @@ _LOADS = frozenset({"torch.load", "safetensors.torch.load_file", "safetensors.to
 def saved_paths(nodes: Iterable[ast.AST], knowledge: Knowledge) -> frozenset[str]:
     """The syntax of the paths to which a file saves weights."""
     calls = (
-        call for node in nodes for call in ast.walk(node) if isinstance(call, ast.Call) and len(call.args) > 1
+        call for node in nodes for call in walk(node) if isinstance(call, ast.Call) and len(call.args) > 1
     )
     return frozenset(ast.dump(call.args[1]) for call in calls if knowledge.meaning(call.func) in _SAVES)
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from bitlens.source.slicing.effects import Definition
 from bitlens.source.slicing.scopes import Atom, branches, is_main_guard
 from bitlens.source.slicing.views import Analysis, Kept
+from bitlens.source.tree import walk
 
 
 @dataclass(frozen=True, order=True)
@@ -191,7 +192,7 @@ class Renderer:
         """Command lines are taken as empty: what bitlens itself was started with is not the program's."""
         if isinstance(node, ast.stmt) and branches(node):
             return
-        for child in ast.walk(node):
+        for child in walk(node):
             if (
                 isinstance(child, ast.Call)
                 and isinstance(child.func, ast.Attribute)
