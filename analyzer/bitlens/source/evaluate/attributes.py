@@ -1,13 +1,13 @@
-"""Reading, writing and deleting attributes, and type tests."""
+"""Reading attributes."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
-from bitlens.source.evaluate.host_methods import call_host, host_type_name
+from bitlens.source.evaluate.callable_attributes import CallableAttributes
+from bitlens.source.evaluate.host_methods import host_type_name
 from bitlens.source.evaluate.namespace import Namespace
-from bitlens.source.evaluate.operators import Operators
 from bitlens.source.evaluate.tensor_methods import tensor_attribute
 from bitlens.source.evaluate.values import (
     MISSING,
@@ -20,7 +20,6 @@ from bitlens.source.evaluate.values import (
     Function,
     HostMethod,
     Instance,
-    Iter,
     Lazy,
     ModuleInstance,
     Native,
@@ -34,7 +33,7 @@ from bitlens.source.evaluate.values import (
 )
 
 
-class Attributes(Operators):
+class Attributes(CallableAttributes):
     """Attribute access for every kind of value."""
 
     def getattr(self, target: Any, name: Any, default: Any = MISSING) -> Any:
@@ -262,50 +261,6 @@ class Attributes(Operators):
             return own
         raise self.error("AttributeError", f"{target.cls.name!r} object has no attribute {name!r}")
 
-    def _function(self, target: Function, name: str) -> Any:
-        if name in target.attrs:
-            return target.attrs[name]
-        simple: dict[str, Callable[[], Any]] = {
-            "__name__": lambda: target.name,
-            "__qualname__": lambda: target.qualname,
-            "__module__": lambda: target.module.name,
-            "__doc__": lambda: None,
-            "__dict__": lambda: target.attrs,
-            "__defaults__": lambda: tuple(target.defaults),
-            "__kwdefaults__": lambda: target.kw_defaults,
-            "__globals__": lambda: target.module.vars,
-            "__annotations__": dict,
-            "__call__": lambda: target,
-            "__get__": lambda: Native("__get__", lambda args, kwargs: BoundMethod(target, args[0])),
-            "__code__": lambda: target,
-            "__closure__": lambda: None,
-            "__wrapped__": lambda: MISSING,
-        }
-        value = simple[name]() if name in simple else MISSING
-        if value is MISSING:
-            raise self.error("AttributeError", f"function has no attribute {name!r}")
-        return value
-
-    def _bound_method(self, target: BoundMethod, name: str) -> Any:
-        if name == "__self__":
-            return target.self_value
-        if name == "__func__":
-            return target.func
-        return self.getattr(target.func, name)
-
-    def _native(self, target: Native, name: str) -> Any:
-        if name in target.attrs:
-            return target.attrs[name]
-        if name in ("__name__", "__qualname__"):
-            return target.name
-        return UNKNOWN
-
-    def _partial(self, target: Partial, name: str) -> Any:
-        known = {"func": target.func, "args": tuple(target.args), "keywords": target.keywords, **target.attrs}
-        if name in known:
-            return known[name]
-        raise self.error("AttributeError", f"partial has no attribute {name!r}")
-
     def _namespace(self, target: Namespace, name: str) -> Any:
         return self.imports.attribute(target, name)
 
@@ -315,24 +270,6 @@ class Attributes(Operators):
     def _dtype(self, target: DType, name: str) -> Any:
         known = {"itemsize": target.itemsize, "is_floating_point": target.kind == "float"}
         return known.get(name, UNKNOWN)
-
-    def _wrapper(self, target: Any, name: str) -> Any:
-        if name == "__func__":
-            return target.func
-        return self.getattr(target.func, name)
-
-    def _property_object(self, target: PropertyValue, name: str) -> Any:
-        if name in ("fget", "fset"):
-            return getattr(target, name)
-        if name in ("setter", "getter", "deleter"):
-            return Native(name, lambda args, kwargs: self._with_accessor(target, name, args[0]))
-        return UNKNOWN
-
-    def _with_accessor(self, target: PropertyValue, name: str, function: Any) -> PropertyValue:
-        result = PropertyValue(target.fget, target.fset, target.cached)
-        if name != "deleter":
-            setattr(result, {"setter": "fset", "getter": "fget"}[name], function)
-        return result
 
     def _host_attribute(self, target: Any, name: str) -> Any:
         if isinstance(target, type):
@@ -353,236 +290,12 @@ class Attributes(Operators):
             return target.factory
         raise self.error("AttributeError", f"{host_type_name(target)!r} object has no attribute {name!r}")
 
-    def call_host_method(self, target: HostMethod, args: list[Any], kwargs: dict[str, Any]) -> Any:
-        """Call a method of a Python value within limits."""
-        self.tick()
-        if target.name in _CHANGING:
-            self._note_host_change(target, args)
-        return call_host(self, target, args, kwargs)
-
-    def _note_host_change(self, target: HostMethod, args: list[Any]) -> None:
-        value = args[0] if isinstance(target.target, type) and args else target.target
-        if isinstance(value, Instance):
-            self.repetition.changed_object(value.number)
-        elif isinstance(value, list | dict | set):
-            self.repetition.changed_host(value)
-
-    def setattr(self, target: Any, name: str, value: Any) -> None:
-        """`target.name = value`."""
-        if isinstance(target, Instance):
-            custom = target.cls.lookup("__setattr__")
-            if custom is not MISSING:
-                self.call(custom, [target, name, value], {})
-            else:
-                self.plain_setattr(target, name, value)
-        elif isinstance(target, ClassValue):
-            self.repetition.changed_anything()
-            target.set(name, value)
-        elif isinstance(target, Namespace):
-            self.repetition.changed_anything()
-            target.vars[name] = value
-        elif isinstance(target, Tensor):
-            self._set_on_tensor(target, name, value)
-        elif isinstance(target, Function | Native | Partial):
-            self.repetition.changed_anything()
-            target.attrs[name] = value
-        elif isinstance(target, BoundMethod):
-            self.setattr(target.func, name, value)
-
-    def _set_on_tensor(self, target: Tensor, name: str, value: Any) -> None:
-        self.repetition.changed(target.number)
-        if name == "requires_grad":
-            target.requires_grad = value is not False
-        elif name == "data" and isinstance(value, Tensor):
-            target.shape, target.dtype = value.shape, value.dtype
-        else:
-            target.attrs[name] = value
-
-    def plain_setattr(self, target: Any, name: str, value: Any) -> None:
-        """`object.__setattr__` and what `nn.Module.__setattr__` adds."""
-        if not isinstance(target, Instance):
-            return
-        found = target.cls.lookup(name)
-        if type(found) is PropertyValue and not found.cached:
-            if found.fset is None:
-                raise self.error("AttributeError", f"can't set attribute {name!r}")
-            self.call(found.fset, [target, value], {})
-            return
-        if isinstance(target, ModuleInstance):
-            self.set_member(target, name, value)
-        else:
-            self.repetition.changed_object(target.number)
-            target.attrs[name] = value
-
-    def set_member(self, target: ModuleInstance, name: str, value: Any) -> None:
-        """Assign a submodule, parameter, buffer or plain attribute of a module."""
-        self.repetition.changed(target.number)
-        if isinstance(value, ModuleInstance):
-            self._replace(target, name, value)
-            target.attrs.pop(name, None)
-            target.params.pop(name, None)
-            target.modules[name] = value
-        elif isinstance(value, Tensor) and value.is_parameter:
-            target.attrs.pop(name, None)
-            self._replace(target, name, value)
-            target.modules.pop(name, None)
-            target.params[name] = value
-            if self.uncertain:
-                value.attrs["uncertain"] = True
-        elif name in target.modules and (value is None or isinstance(value, Unknown)):
-            if not self.uncertain:
-                target.modules[name] = value
-        elif name in target.params and value is None:
-            target.params[name] = None
-        elif isinstance(value, Tensor) and (name in target.buffers or "buffer" in value.attrs):
-            target.buffers[name] = value
-        else:
-            target.attrs[name] = value
-
-    def _replace(self, target: ModuleInstance, name: str, value: Any) -> None:
-        """Keep what an undecided branch or expression would have put in the same place."""
-        if isinstance(value, ModuleInstance) and value.others:
-            target.alternatives.setdefault(name, []).extend(value.others)
-            value.others = []
-        old = target.modules.get(name)
-        if self.uncertain and isinstance(old, ModuleInstance) and old is not value:
-            target.alternatives.setdefault(name, []).append(old)
-            old.certain = False
-
-    def delattr(self, target: Any, name: str) -> None:
-        """`del target.name`."""
-        if isinstance(target, ModuleInstance):
-            self.repetition.changed(target.number)
-            for table in (target.modules, target.params, target.buffers, target.attrs):
-                if name in table:
-                    del table[name]
-                    return
-        elif isinstance(target, Instance):
-            self.repetition.changed_object(target.number)
-            target.attrs.pop(name, None)
-        elif isinstance(target, ClassValue) and name in target.ns:
-            del target.ns[name]
-            self.repetition.changed_anything()
-            target.set("__deleted__", name)
-
-    def isinstance(self, value: Any, kind: Any) -> Any:
-        """`isinstance`, UNKNOWN where it cannot be said."""
-        if isinstance(kind, tuple):
-            results = [self.isinstance(value, option) for option in kind]
-            return (
-                True
-                if any(result is True for result in results)
-                else (UNKNOWN if UNKNOWN in results else False)
-            )
-        if isinstance(value, Unknown) or isinstance(kind, Unknown):
-            known = type(value) is Varying and isinstance(kind, type)
-            return issubclass(value.kind, kind) if known else UNKNOWN
-        if isinstance(kind, ClassValue):
-            return self._is_of_class(value, kind)
-        if isinstance(kind, type):
-            return self._is_of_type(value, kind)
-        return UNKNOWN
-
-    def _is_of_class(self, value: Any, kind: ClassValue) -> Any:
-        check = kind.traits & {"tensor", "parameter", "function", "protocol", "dtype", "partial"}
-        if isinstance(value, Instance):
-            if value.cls.derives(kind):
-                return True
-            checker = kind.metaclass.lookup("__instancecheck__") if kind.metaclass else MISSING
-            if checker is not MISSING:
-                return self.call(checker, [kind, value], {})
-            return UNKNOWN if "unknown" in value.cls.traits else False
-        if isinstance(value, Tensor):
-            return "tensor" in check or ("parameter" in check and value.is_parameter)
-        if isinstance(value, DType):
-            return "dtype" in check
-        if isinstance(value, Partial):
-            return "partial" in check or ("protocol" in check and kind.name == "Callable")
-        if "protocol" in check:
-            return _protocol(kind.name, value)
-        if isinstance(value, ClassValue):
-            return value.metaclass is not None and value.metaclass.derives(kind)
-        return "function" in check and isinstance(value, Function)
-
-    def _is_of_type(self, value: Any, kind: type) -> Any:
-        if isinstance(value, ClassValue):
-            return kind in (type, object)
-        if isinstance(value, Instance):
-            return kind is object or (
-                value.host is not None and isinstance(value.host, kind) and value.cls.derives(kind)
-            )
-        if isinstance(value, Tensor | DType | Function | Native | BoundMethod | Partial | Namespace | Iter):
-            return kind is object
-        return isinstance(value, kind)
-
-    def issubclass(self, value: Any, kind: Any) -> Any:
-        """`issubclass`."""
-        if isinstance(kind, tuple):
-            return any(self.issubclass(value, option) is True for option in kind)
-        if isinstance(value, Unknown) or isinstance(kind, Unknown):
-            return UNKNOWN
-        if isinstance(value, ClassValue):
-            return kind is object or value.derives(kind)
-        if isinstance(value, type) and isinstance(kind, type):
-            return issubclass(value, kind)
-        return False
-
     classes: Any
     imports: Any
-
-
-_CHANGING = frozenset(
-    [
-        "append",
-        "appendleft",
-        "extend",
-        "insert",
-        "remove",
-        "pop",
-        "popleft",
-        "popitem",
-        "clear",
-        "sort",
-        "reverse",
-        "update",
-        "setdefault",
-        "add",
-        "discard",
-        "move_to_end",
-        "intersection_update",
-        "difference_update",
-        "symmetric_difference_update",
-        "__init__",
-        "__setattr__",
-    ]
-)
-"""Methods that change a list, dict or set."""
+    plain_setattr: Callable[[Any, Any, Any], None]
 
 
 _HOST_FIELDS = frozenset(("real", "imag", "numerator", "denominator", "start", "stop", "step"))
-
-
-def _protocol(name: str, value: Any) -> bool:
-    """Whether a Python value is what an abstract class of `collections.abc` stands for."""
-    kinds: dict[str, tuple[type, ...]] = {
-        "Iterable": (list, tuple, dict, set, str, range, frozenset, Iter),
-        "Sequence": (list, tuple, str, range),
-        "Mapping": (dict,),
-        "MutableMapping": (dict,),
-        "MutableSequence": (list,),
-        "Collection": (list, tuple, dict, set, str, range),
-        "Sized": (list, tuple, dict, set, str, range),
-        "Container": (list, tuple, dict, set, str, range),
-        "Set": (set, frozenset),
-        "Hashable": (str, int, float, tuple, type(None)),
-        "Callable": (Function, BoundMethod, Native, Partial, ClassValue, type, HostMethod),
-        "Iterator": (Iter,),
-        "Generator": (Iter,),
-        "Number": (int, float, complex),
-        "Real": (int, float),
-        "Integral": (int,),
-    }
-    return isinstance(value, kinds.get(name, ()))
 
 
 _GETTERS: dict[type, Callable[[Any, Any, str], Any]] = {

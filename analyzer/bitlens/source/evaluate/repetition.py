@@ -173,7 +173,7 @@ class Repetition:
         return tuple(parts)
 
     def _build(self, cls: ClassValue, args: list[Any], kwargs: dict[str, Any]) -> ModuleInstance:
-        made = self.machine.classes.new_module(cls)
+        made: ModuleInstance = self.machine.classes.new_module(cls)
         self.active.add(made.number)
         try:
             self.machine.classes.initialize(made, args, kwargs)
