@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -15,7 +15,7 @@ from bitlens.editing.unquantized import originals
 from bitlens.measuring import Options
 from bitlens.numbers import Numbers
 from bitlens.problems import BitlensError
-from bitlens.sites import sites_of
+from bitlens.sites import Site, sites_of
 from bitlens.source.program import Program
 from bitlens.source.slice import Slice
 from bitlens.source.store import LoweredStore
@@ -116,32 +116,20 @@ class Studies:
         """In the studying thread. What it finds is tied to lines, so it outlives edits."""
         settings = self._server.settings.of(snapshot.path)
         analysis = Analysis(snapshot.path, snapshot.text, settings=settings)
-        options = options_of(settings, analysis, self._server.python_of(snapshot.path))
-        try:
-            python: str | None = interpreters.choose(options.python).path
-        except BitlensError:
-            python = None
+        beside = self._server.python_of(snapshot.path)
+        python = _interpreter(settings.interpreter or beside)
         libraries = interpreters.site_packages(python) if python else ()
-        static: list[Numbers] = []
-        first = not self._server.known.has_static(program)
-        last = 0.0
         how = Reading(libraries, self._store, settings.models)
         sites, pieces, _ = sites_of(analysis.program)
-        for numbers in static_numbers(analysis.program, how, pieces):
-            static.append(numbers)
-            if first and numbers.model.layers and time.monotonic() - last > PUBLISH_EVERY:
-                last = time.monotonic()
-                publish(Study(sites, tuple(static)))
-        file = str(snapshot.path.absolute())
-        reached = {line for numbers in static for line in numbers.by_line(file)}
-        study = Study(sites, tuple(static), written_numbers(analysis.program, reached))
+        first = not self._server.known.has_static(program)
+        study = _read(analysis.program, how, sites, pieces, publish if first else _keep)
         if python is None:
             return Found(study)
         known = dict(self._server.known.measured_of(program))
         wanted = [Wanted(piece.name, piece) for piece in pieces]
         wanted += _selected(analysis.program, how, known.values(), {one.name for one in wanted})
         wanted += [Wanted(original_name(one.name), one, original=True) for one in originals(analysis)]
-        return self._compare(program, study, wanted, options, python)
+        return self._compare(program, study, wanted, options_of(settings, analysis, beside), python)
 
     def _compare(
         self, program: str, study: Study, wanted: Iterable[Wanted], options: Options, python: str
@@ -183,6 +171,36 @@ class Studies:
             changed |= known.set_stale(program, found.fresh)
         for one in changed:
             self._server.news(one)
+
+
+def _interpreter(asked: str | None) -> str | None:
+    try:
+        return interpreters.choose(asked).path
+    except BitlensError:
+        return None
+
+
+def _read(
+    program: Program,
+    how: Reading,
+    sites: tuple[Site, ...],
+    pieces: Sequence[Slice],
+    publish: Callable[[Study], None],
+) -> Study:
+    """What the source says; `publish` gets the models of a file that has many while they arrive."""
+    static: list[Numbers] = []
+    last = 0.0
+    for numbers in static_numbers(program, how, pieces):
+        static.append(numbers)
+        if numbers.model.layers and time.monotonic() - last > PUBLISH_EVERY:
+            last = time.monotonic()
+            publish(Study(sites, tuple(static)))
+    reached = {line for one in static for line in one.by_line(str(program.path.absolute()))}
+    return Study(sites, tuple(static), written_numbers(program, reached))
+
+
+def _keep(_: Study) -> None:
+    """Numbers that are shown already stay until all new ones are there."""
 
 
 def _selected(program: Program, how: Reading, known: Iterable[Measured], names: set[str]) -> Iterator[Wanted]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator, Sequence
 
 from bitlens.analysis import Analysis
@@ -14,6 +15,9 @@ from bitlens.measurement import Model
 from bitlens.problems import BitlensError
 from bitlens.source.program import program_of
 from bitlens.source.slice import Slice, slices
+
+_LIBRARIES = re.compile(r"quanto|torchao|quantize_dynamic|torch\.(ao\.)?quantization")
+"""What a program that quantizes names somewhere."""
 
 
 def unquantized(code: Code) -> str | None:
@@ -27,14 +31,14 @@ def unquantized(code: Code) -> str | None:
 
 def formats_asked(analysis: Analysis) -> tuple[str, ...]:
     """The schemes that measure what a program's own calls do to weights."""
-    if "quantize" not in analysis.text:
+    if not _LIBRARIES.search(analysis.text):
         return ()
     return tuple(dict.fromkeys(call.scheme for call in quantizations(code_of(analysis)) if call.scheme))
 
 
 def originals(analysis: Analysis) -> tuple[Slice, ...]:
     """The models of a program as they are before it quantizes them; none where nothing does so in place."""
-    text = unquantized(code_of(analysis)) if "quantize" in analysis.text else None
+    text = unquantized(code_of(analysis)) if _LIBRARIES.search(analysis.text) else None
     if text is None:
         return ()
     try:
