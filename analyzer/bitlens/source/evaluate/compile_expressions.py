@@ -11,32 +11,20 @@ import ast
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from bitlens.source.evaluate.scope import Frame, Scope, comprehension_scope
+from bitlens.source.evaluate.compile_comprehensions import Comprehensions
+from bitlens.source.evaluate.compiler import Expression
+from bitlens.source.evaluate.scope import Frame
 from bitlens.source.evaluate.values import (
     UNKNOWN,
-    BoundMethod,
-    Code,
-    Function,
-    Instance,
-    Iter,
-    Lazy,
-    Super,
     Unknown,
 )
 
 if TYPE_CHECKING:
-    from bitlens.source.evaluate.machine import Machine
-
-Expression = Callable[[Frame], Any]
+    pass
 
 
-class Expressions:
+class Expressions(Comprehensions):
     """Compiles the expressions of one top-level statement, whose first line is `offset` + 1 in the file."""
-
-    def __init__(self, machine: Machine, offset: int) -> None:
-        self.machine = machine
-        self.offset = offset
-        self.scope = Scope(is_module=True)
 
     def expression(self, node: ast.expr | None) -> Expression:
         """The closure of any expression."""
@@ -49,58 +37,6 @@ class Expressions:
         """The closure of `constant`."""
         value = node.value
         return lambda f: value
-
-    def name(self, node: ast.Name) -> Expression:
-        """The closure of `name`."""
-        name, scope = node.id, self.scope
-        if scope.locals is None or name in scope.globals:
-            return self._global(name)
-        if name in scope.locals:
-            return self._class_local(name) if scope.is_class else self._local(name)
-        return self._free(name)
-
-    def _global(self, name: str) -> Expression:
-        machine = self.machine
-
-        def load(f: Frame) -> Any:
-            value = f.module.vars.get(name, machine)
-            if value is machine:
-                return machine.builtin(name, f)
-            return value.force() if type(value) is Lazy else value
-
-        return load
-
-    def _local(self, name: str) -> Expression:
-        machine = self.machine
-
-        def load(f: Frame) -> Any:
-            try:
-                return f.vars[name]
-            except KeyError:
-                return machine.unbound(name)
-
-        return load
-
-    def _class_local(self, name: str) -> Expression:
-        otherwise = self._free(name)
-        return lambda f: f.vars[name] if name in f.vars else otherwise(f)
-
-    def _free(self, name: str) -> Expression:
-        machine = self.machine
-
-        def load(f: Frame) -> Any:
-            up = f.up
-            while up is not None:
-                if name in up.vars:
-                    value = up.vars[name]
-                    return value.force() if type(value) is Lazy else value
-                up = up.up
-            value = f.module.vars.get(name, machine)
-            if value is machine:
-                return machine.builtin(name, f)
-            return value.force() if type(value) is Lazy else value
-
-        return load
 
     def attribute(self, node: ast.Attribute) -> Expression:
         """The closure of `attribute`."""
@@ -137,115 +73,6 @@ class Expressions:
         def make(f: Frame) -> Any:
             parts = (lower(f), upper(f), step(f))
             return UNKNOWN if any(isinstance(part, Unknown) for part in parts) else slice(*parts)
-
-        return make
-
-    def call(self, node: ast.Call) -> Expression:
-        """The closure of `call`."""
-        if isinstance(node.func, ast.Name) and node.func.id == "super" and not node.args:
-            return self._super()
-        positional, keywords = self._arguments(node)
-        line = node.lineno + self.offset
-        if isinstance(node.func, ast.Attribute):
-            return self._method_call(node.func, positional, keywords, line)
-        function, call = self.expression(node.func), self.machine.call
-        if (
-            isinstance(node.func, ast.Name)
-            and node.func.id in ("locals", "vars", "globals", "dir")
-            and not node.args
-        ):
-            machine, which = self.machine, node.func.id
-            return lambda f: machine.namespace_of(which, f)
-
-        def run(f: Frame) -> Any:
-            target = function(f)
-            arguments = positional(f)
-            named = keywords(f)
-            f.line = line
-            return call(target, arguments, named)
-
-        return run
-
-    def _method_call(self, node: ast.Attribute, positional: Any, keywords: Any, line: int) -> Expression:
-        owner, name = self.expression(node.value), node.attr
-        call_method = self.machine.call_method
-
-        def run(f: Frame) -> Any:
-            target = owner(f)
-            arguments = positional(f)
-            named = keywords(f)
-            f.line = line
-            return call_method(target, name, arguments, named)
-
-        return run
-
-    def _arguments(
-        self, node: ast.Call
-    ) -> tuple[Callable[[Frame], list[Any]], Callable[[Frame], dict[str, Any]]]:
-        return self._positional(node.args), self._keywords(node.keywords)
-
-    def _positional(self, nodes: list[ast.expr]) -> Callable[[Frame], list[Any]]:
-        if not any(isinstance(node, ast.Starred) for node in nodes):
-            parts = [self.expression(node) for node in nodes]
-            if not parts:
-                return lambda f: []
-            if len(parts) == 1:
-                only = parts[0]
-                return lambda f: [only(f)]
-            return lambda f: [part(f) for part in parts]
-        return self._spread(nodes)
-
-    def _spread(self, nodes: list[ast.expr]) -> Callable[[Frame], list[Any]]:
-        pairs = [
-            (True, self.expression(node.value))
-            if isinstance(node, ast.Starred)
-            else (False, self.expression(node))
-            for node in nodes
-        ]
-        machine = self.machine
-
-        def gather(f: Frame) -> list[Any]:
-            result: list[Any] = []
-            for starred, part in pairs:
-                if not starred:
-                    result.append(part(f))
-                    continue
-                value = part(f)
-                result.extend([Unknown("*")] if isinstance(value, Unknown) else machine.iterate(value))
-            return result
-
-        return gather
-
-    def _keywords(self, nodes: list[ast.keyword]) -> Callable[[Frame], dict[str, Any]]:
-        if not nodes:
-            return lambda f: {}
-        pairs = [(node.arg, self.expression(node.value)) for node in nodes]
-        machine = self.machine
-        if all(name is not None for name, _ in pairs):
-            return lambda f: {name: part(f) for name, part in pairs}  # type: ignore[misc]
-
-        def gather(f: Frame) -> dict[str, Any]:
-            result: dict[str, Any] = {}
-            for name, part in pairs:
-                if name is None:
-                    result.update(machine.mapping(part(f)))
-                else:
-                    result[name] = part(f)
-            return result
-
-        return gather
-
-    def _super(self) -> Expression:
-        def make(f: Frame) -> Any:
-            frame: Frame | None = f
-            while frame is not None:
-                function = frame.function
-                if function is not None and function.owner is not None and function.code.args:
-                    target = frame.vars.get(function.code.args[0])
-                    start = target.cls if isinstance(target, Instance) else target
-                    return Super(function.owner, target, start)  # type: ignore[arg-type] # a class or its instance
-                frame = frame.up
-            return UNKNOWN
 
         return make
 
@@ -323,20 +150,6 @@ class Expressions:
 
         return choose
 
-    def walrus(self, node: ast.NamedExpr) -> Expression:
-        """The closure of `walrus`."""
-        value, name = self.expression(node.value), node.target.id
-
-        def assign(f: Frame) -> Any:
-            result = value(f)
-            frame = f
-            while frame.function is None and frame.up is not None and not frame.is_class:
-                frame = frame.up
-            frame.vars[name] = result
-            return result
-
-        return assign
-
     def tuple(self, node: ast.Tuple) -> Expression:
         """The closure of `tuple`."""
         gather = self._positional(node.elts)
@@ -371,49 +184,6 @@ class Expressions:
 
         return make
 
-    def comprehension(self, node: ast.ListComp | ast.SetComp | ast.GeneratorExp | ast.DictComp) -> Expression:
-        """Any comprehension; a generator is run to its end at once."""
-        outer = self.scope
-        first = self.expression(node.generators[0].iter)
-        self.scope = comprehension_scope(node.generators)
-        if isinstance(node, ast.DictComp):
-            key, value = self.expression(node.key), self.expression(node.value)
-            element: Expression = lambda f: (key(f), value(f))  # noqa: E731
-        else:
-            element = self.expression(node.elt)
-        clauses = [self._clause(generator, index) for index, generator in enumerate(node.generators)]
-        self.scope = outer
-        machine, kind = self.machine, type(node)
-
-        def run(f: Frame) -> Any:
-            inner = Frame({}, f.module, f.up if f.is_class else f)
-            inner.line = f.line
-            result: list[Any] = []
-            machine.enter(inner)
-            try:
-                machine.comprehend(clauses, 0, first(f), inner, element, result)
-            finally:
-                machine.leave()
-            return _collected(kind, result, machine)
-
-        return run
-
-    def _clause(self, generator: ast.comprehension, index: int) -> Any:
-        iterated = None if index == 0 else self.expression(generator.iter)
-        return iterated, self.target(generator.target), [self.expression(test) for test in generator.ifs]
-
-    def target(self, node: ast.expr) -> Callable[[Frame, Any], None]:
-        """The closure that assigns a value; defined where statements are compiled."""
-        raise NotImplementedError
-
-    def lambda_(self, node: ast.Lambda) -> Expression:
-        """The closure of `lambda`."""
-        return self.function_value(node, "<lambda>")
-
-    def function_value(self, node: Any, name: str) -> Expression:
-        """The closure that makes a function."""
-        raise NotImplementedError
-
     def joined(self, node: ast.JoinedStr) -> Expression:
         """The closure of `joined`."""
         parts = [self.expression(value) for value in node.values]
@@ -438,45 +208,6 @@ class Expressions:
     def starred(self, node: ast.Starred) -> Expression:
         """The closure of `starred`."""
         return self.expression(node.value)
-
-    def yield_(self, node: ast.Yield) -> Expression:
-        """The closure of `yield`."""
-        value = self.expression(node.value) if node.value is not None else (lambda f: None)
-        machine = self.machine
-
-        def run(f: Frame) -> Any:
-            machine.yield_values(f, [value(f)])
-
-        return run
-
-    def yield_from(self, node: ast.YieldFrom) -> Expression:
-        """The closure of `yield from`."""
-        value, machine = self.expression(node.value), self.machine
-
-        def run(f: Frame) -> Any:
-            machine.yield_values(f, machine.iterate(value(f)))
-
-        return run
-
-
-def _collected(kind: type, result: list[Any], machine: Machine) -> Any:
-    if kind is ast.ListComp:
-        return machine.repetition.born(result)
-    if kind is ast.SetComp:
-        return machine.repetition.born(machine.make_set(result))
-    if kind is ast.DictComp:
-        return machine.repetition.born({machine.key(key): value for key, value in result})
-    return Iter(iter(result))
-
-
-def method_or_function(value: Any, target: Any) -> Any:
-    """A function found in a class, bound to the object that it was asked on."""
-    return BoundMethod(value, target) if isinstance(value, Function) else value
-
-
-def new_code(node: Any, name: str, line: int) -> Code:
-    """The code of a function that stands on `line`."""
-    return Code(node, name, line)
 
 
 _HANDLERS: dict[Any, Callable[[Any, Any], Expression]] = {

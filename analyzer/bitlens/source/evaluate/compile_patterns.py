@@ -10,12 +10,12 @@ from bitlens.source.evaluate.scope import Frame
 from bitlens.source.evaluate.values import Instance, Unknown
 
 if TYPE_CHECKING:
-    from bitlens.source.evaluate.compile_statements import Statements
+    from bitlens.source.evaluate.compiler import Compiler
 
 Matcher = Callable[[Frame, Any], "bool | None"]
 
 
-def pattern(compiler: Statements, node: ast.pattern) -> Matcher:
+def pattern(compiler: Compiler, node: ast.pattern) -> Matcher:
     """The closure of any pattern."""
     if isinstance(node, ast.MatchValue):
         value, equal = compiler.expression(node.value), compiler.machine.comparison(ast.Eq)
@@ -35,7 +35,7 @@ def pattern(compiler: Statements, node: ast.pattern) -> Matcher:
     return lambda f, subject: None
 
 
-def _capture(compiler: Statements, node: ast.MatchAs) -> Matcher:
+def _capture(compiler: Compiler, node: ast.MatchAs) -> Matcher:
     inner = pattern(compiler, node.pattern) if node.pattern is not None else None
 
     def match(f: Frame, subject: Any) -> bool | None:
@@ -47,7 +47,7 @@ def _capture(compiler: Statements, node: ast.MatchAs) -> Matcher:
     return match
 
 
-def _any(compiler: Statements, node: ast.MatchOr) -> Matcher:
+def _any(compiler: Compiler, node: ast.MatchOr) -> Matcher:
     options = [pattern(compiler, option) for option in node.patterns]
 
     def match(f: Frame, subject: Any) -> bool | None:
@@ -67,7 +67,7 @@ def _all(results: list[bool | None]) -> bool | None:
     return None if None in results else True
 
 
-def _sequence(compiler: Statements, node: ast.MatchSequence) -> Matcher:
+def _sequence(compiler: Compiler, node: ast.MatchSequence) -> Matcher:
     star = next((i for i, part in enumerate(node.patterns) if isinstance(part, ast.MatchStar)), None)
     parts = [None if isinstance(part, ast.MatchStar) else pattern(compiler, part) for part in node.patterns]
     name = None if star is None else node.patterns[star].name  # type: ignore[attr-defined]
@@ -87,7 +87,7 @@ def _sequence(compiler: Statements, node: ast.MatchSequence) -> Matcher:
     return match
 
 
-def _mapping(compiler: Statements, node: ast.MatchMapping) -> Matcher:
+def _mapping(compiler: Compiler, node: ast.MatchMapping) -> Matcher:
     parts = [
         (compiler.expression(key), pattern(compiler, value))
         for key, value in zip(node.keys, node.patterns, strict=False)
@@ -108,7 +108,7 @@ def _mapping(compiler: Statements, node: ast.MatchMapping) -> Matcher:
     return match
 
 
-def _class(compiler: Statements, node: ast.MatchClass) -> Matcher:
+def _class(compiler: Compiler, node: ast.MatchClass) -> Matcher:
     cls = compiler.expression(node.cls)
     positional = [pattern(compiler, part) for part in node.patterns]
     named = [
