@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from bitlens.source.evaluate import Construction, evaluate
-from bitlens.source.evaluate.front import world_for
+from bitlens.source.evaluate.world import world_for
 from bitlens.source.store import LoweredStore
 
 

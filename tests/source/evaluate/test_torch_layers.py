@@ -115,7 +115,7 @@ def test_the_table_has_every_layer_of_torch(tmp_path: Path) -> None:
         "from torch import nn\nmodel = nn.ModuleList()\n" + "".join(f"nn.{n}.__mro__\n" for n in names)
     )
     assert evaluate(file, "model").problems == ()
-    from bitlens.source.evaluate.front import world_for
+    from bitlens.source.evaluate.world import world_for
 
     known = world_for(()).machine.torch_classes
     assert [name for name in names if name not in known] == []

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import os
 import sys
-import sysconfig
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -18,13 +17,8 @@ from bitlens.source.evaluate.construction import Construction, records
 from bitlens.source.evaluate.limits import Limits, describe
 from bitlens.source.evaluate.machine import Machine
 from bitlens.source.evaluate.namespace import Namespace
-from bitlens.source.evaluate.plumbing import install_plumbing
-from bitlens.source.evaluate.pretrained import install_pretrained
-from bitlens.source.evaluate.quantizers import install_quantizers
 from bitlens.source.evaluate.roots import build, find_roots, written_call
 from bitlens.source.evaluate.scope import Frame
-from bitlens.source.evaluate.stdlib import install_stdlib
-from bitlens.source.evaluate.torch_core import install_torch
 from bitlens.source.evaluate.values import (
     MISSING,
     ClassValue,
@@ -33,6 +27,7 @@ from bitlens.source.evaluate.values import (
     PyRaise,
     Unknown,
 )
+from bitlens.source.evaluate.world import World, world_for
 from bitlens.source.statements import parse
 from bitlens.source.store import LoweredStore
 
@@ -42,127 +37,6 @@ Config = dict[str, Any] | str | None
 STACK = 512 * 2**20
 """Bytes of stack (reserved, not used) for the thread that evaluates: calls inside calls are deep there."""
 RECURSION = 60_000
-LIBRARIES = 5_000_000
-"""Characters of libraries' statements that stay evaluated, at about 60 bytes each."""
-
-
-class World:
-    """A machine with its search paths; libraries stay evaluated from one call to the next, the user's files
-    do not. Beyond LIBRARIES it begins anew: libraries refer to each other, so none can go alone."""
-
-    def __init__(self, search_paths: Sequence[Path], store: LoweredStore | None = None) -> None:
-        self.libraries = [path.resolve() for path in search_paths]
-        self.store = store
-        self.machine = self._begun()
-        self.lock = threading.Lock()
-        self.laid_over: set[str] = set()
-        """Files of which another text than the one on disk was evaluated last."""
-
-    def _begun(self) -> Machine:
-        machine = Machine(Limits())
-        install_torch(machine)
-        install_stdlib(machine)
-        install_plumbing(machine)
-        install_quantizers(machine)
-        install_pretrained(machine)
-        machine.imports.libraries = tuple(str(path) + os.sep for path in self.libraries)
-        machine.imports.store = self.store
-        return machine
-
-    def _begin_anew(self) -> None:
-        self.machine.imports.save()
-        self.machine = self._begun()
-        self.laid_over.clear()
-        gc.collect()
-
-    def prepare(self, file: Path, limits: Limits, text: str | None = None) -> Namespace:
-        """The module of `file` (as `text`, if given), with everything that is not a library forgotten."""
-        if self.machine.imports.evaluated > LIBRARIES:
-            self._begin_anew()
-        self.machine.reset(limits)
-        self.machine.default_dtype = self.machine.dtypes["float32"]
-        self.machine.inside_torch = 0
-        self.machine.repetition.reset()
-        imports = self.machine.imports
-        folder, name = package_of(file)
-        own = [folder, *(path for path in (folder / "src",) if path.is_dir()), *above(folder)]
-        library = any(folder == path for path in self.libraries)
-        before, imports.own = imports.paths, [] if library else own
-        imports.paths = [*imports.own, *self.libraries]
-        for known, module in list(imports.modules.items()):
-            if module.file is not None and not imports.in_library(module.file):
-                del imports.modules[known]
-                imports.sources.pop(module.file, None)
-        self._lay_over(str(file), text)
-        if imports.own or imports.paths != before:
-            imports.found = {
-                key: place
-                for key, place in imports.found.items()
-                if place and imports.in_library(str(place[0]))
-            }
-        found: Namespace | None = imports.module(name)
-        if found is None or found.file != str(file):
-            found = Namespace(name, str(file))
-            imports.modules[name] = found
-        return found
-
-    def _lay_over(self, file: str, text: str | None) -> None:
-        """Let `text` stand for the file on disk, until another text or a call without one."""
-        imports = self.machine.imports
-        known = imports.sources.get(file)
-        if (text is None and file not in self.laid_over) or (known is not None and known.text == text):
-            return
-        self.laid_over.discard(file)
-        imports.sources.pop(file, None)
-        for name in [name for name, module in imports.modules.items() if module.file == file]:
-            del imports.modules[name]
-        if text is not None:
-            self.laid_over.add(file)
-            imports.sources[file] = parse(text, imports.store)
-
-
-_WORLDS: dict[tuple[str, ...], World] = {}
-
-
-def world_for(search_paths: Sequence[Path], store: LoweredStore | None = None) -> World:
-    """The world of these search paths; without any, of the running interpreter's site-packages."""
-    paths = list(search_paths) or [Path(sysconfig.get_paths()["purelib"])]
-    key = tuple(str(path) for path in paths)
-    if key not in _WORLDS:
-        if len(_WORLDS) >= 4:
-            _WORLDS.pop(next(iter(_WORLDS)))
-        _WORLDS[key] = World(paths, store)
-    return _WORLDS[key]
-
-
-def package_of(file: Path) -> tuple[Path, str]:
-    """The folder from which a file is imported, and its module name there."""
-    parts = [] if file.name == "__init__.py" else [file.stem]
-    folder = file.parent
-    while (folder / "__init__.py").is_file() and folder.name.isidentifier() and folder.parent != folder:
-        parts.insert(0, folder.name)
-        folder = folder.parent
-    return folder, ".".join(parts)
-
-
-_PROJECT = (".git", ".hg", "pyproject.toml", "setup.py", "setup.cfg")
-_PAPERS = ("README*", "LICENSE*", "requirements*.txt", "environment*.y*ml")
-_HIGHEST = 6
-"""Folders above a file that may still be its project's."""
-
-
-def above(folder: Path) -> list[Path]:
-    """Folders above this one, up to the project's, from which its files may be imported as well.
-
-    A project's folder has a repository or a packaging file in it; where there is none, the highest one with
-    a readme, a licence or requirements.
-    """
-    higher = list(folder.parents)[:_HIGHEST]
-    for count, candidate in enumerate((folder, *higher)):
-        if any((candidate / name).exists() for name in _PROJECT):
-            return higher[:count]
-    papers = [i + 1 for i, path in enumerate(higher) if any(any(path.glob(name)) for name in _PAPERS)]
-    return higher[: max(papers, default=0)]
 
 
 def evaluate(
@@ -401,4 +275,4 @@ def _expression(machine: Machine, module: Namespace, text: str) -> Any:
     return compiler.expression(value)(frame)
 
 
-__all__ = ["Construction", "World", "evaluate", "package_of", "roots", "world_for", "written"]
+__all__ = ["Construction", "evaluate", "roots", "written"]

@@ -6,6 +6,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from bitlens.source.slicing.effects import Effects, effects
 
@@ -79,12 +80,11 @@ class Scope:
         return any(name in atom.effects.binds for atom in self.atoms)
 
 
-class Touches:
+class Touches(Protocol):
     """Which names' objects an atom changes; the rules are in `changes`."""
 
     def __call__(self, atom: Atom) -> set[str]:
         """Names whose object the atom changes in place."""
-        raise NotImplementedError
 
 
 def _kills(atom: Atom, name: str) -> bool:
