@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from bitlens.source.evaluate.values import UNKNOWN, ClassValue, Instance, Native
+from bitlens.source.evaluate.callables import Native
+from bitlens.source.evaluate.values import UNKNOWN, ClassValue, Instance
 
 if TYPE_CHECKING:
     from bitlens.source.evaluate.machine import Machine

@@ -5,22 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 from bitlens.source.evaluate.attributes import Attributes
-from bitlens.source.evaluate.host_methods import call_host
-from bitlens.source.evaluate.namespace import Namespace
-from bitlens.source.evaluate.values import (
-    MISSING,
+from bitlens.source.evaluate.callables import (
     BoundMethod,
-    ClassValue,
     Function,
     HostMethod,
-    Instance,
-    ModuleInstance,
     Native,
     Partial,
     PropertyValue,
-    Tensor,
-    Unknown,
 )
+from bitlens.source.evaluate.host_methods import call_host
+from bitlens.source.evaluate.namespace import Namespace
+from bitlens.source.evaluate.values import MISSING, ClassValue, Instance, ModuleInstance, Tensor, Unknown
 
 _CHANGING = frozenset(
     [

@@ -6,31 +6,38 @@ from collections.abc import Callable
 from typing import Any
 
 from bitlens.source.evaluate.callable_attributes import CallableAttributes
+from bitlens.source.evaluate.callables import (
+    BoundMethod,
+    ClassMethod,
+    Function,
+    HostMethod,
+    Native,
+    Partial,
+    PropertyValue,
+    StaticMethod,
+    Super,
+)
 from bitlens.source.evaluate.host_methods import host_type_name
 from bitlens.source.evaluate.namespace import Namespace
 from bitlens.source.evaluate.tensor_methods import tensor_attribute
 from bitlens.source.evaluate.values import (
     MISSING,
     UNKNOWN,
-    BoundMethod,
-    ClassMethod,
     ClassValue,
     Control,
     DType,
-    Function,
-    HostMethod,
     Instance,
     Lazy,
     ModuleInstance,
-    Native,
-    Partial,
-    PropertyValue,
-    StaticMethod,
-    Super,
     Tensor,
     Unknown,
     Varying,
 )
+
+_OF_OBJECT = frozenset(
+    ("__init__", "__setattr__", "__post_init__", "__init_subclass__", "__delattr__", "__getattribute__")
+)
+"""What every object has, so that its class's `__getattr__` is not asked for it."""
 
 
 class Attributes(CallableAttributes):
@@ -78,8 +85,8 @@ class Attributes(CallableAttributes):
             return self.call(found, [target, name], {})
         return self.plain_attribute(target, name)
 
-    def plain_attribute(self, target: Instance, name: str) -> Any:
-        """`object.__getattribute__`, then the class's `__getattr__`."""
+    def plain_attribute(self, target: Instance, name: str, hook: bool = True) -> Any:
+        """`object.__getattribute__`, then (with `hook`) the class's `__getattr__`."""
         cls = target.cls
         found = cls.lookup(name)
         if type(found) is PropertyValue and (not found.cached or name not in target.attrs):
@@ -93,7 +100,7 @@ class Attributes(CallableAttributes):
                 return own
         if found is not MISSING:
             return self.bound(found, target, cls)
-        return self._fallback(target, name)
+        return self._fallback(target, name, hook)
 
     def _module_member(self, target: ModuleInstance, name: str) -> Any:
         for table in (target.params, target.buffers, target.modules):
@@ -115,38 +122,33 @@ class Attributes(CallableAttributes):
             target.attrs[name] = value
         return value
 
-    def _fallback(self, target: Instance, name: str) -> Any:
+    def _fallback(self, target: Instance, name: str, hook: bool) -> Any:
         if name == "__class__":
             return target.cls
-        if name == "__dict__":
-            return target.attrs
-        if target.host is not None and hasattr(type(target.host), name) and name != "__doc__":
-            return HostMethod(target, name)
-        custom = target.cls.lookup("__getattr__")
-        if custom is not MISSING:
-            return self.call(custom, [target, name], {})
-        if target.host is not None:
-            return HostMethod(target, name) if name != "__doc__" else None
-        if "unknown" in target.cls.traits:
-            return Unknown(f"attribute {name!r} of an unknown base class")
-        if name in (
-            "__init__",
-            "__setattr__",
-            "__post_init__",
-            "__init_subclass__",
-            "__delattr__",
-            "__getattribute__",
-        ):
-            return Native(name, lambda args, kwargs: self._object_method(name, target, args))
+        if name in ("__traceback__", "__cause__", "__context__"):
+            return None
         if name in ("__module__", "__doc__"):
             return target.cls.module.name if name == "__module__" and target.cls.module else None
+        if name == "__dict__":
+            return target.attrs
+        if target.host is not None and hasattr(type(target.host), name):
+            return HostMethod(target, name)
+        custom = target.cls.lookup("__getattr__")
+        if custom is not MISSING and hook and name not in _OF_OBJECT:
+            return self.call(custom, [target, name], {})
+        if target.host is not None:
+            return HostMethod(target, name)
+        if "unknown" in target.cls.traits:
+            return Unknown(f"attribute {name!r} of an unknown base class")
+        if name in _OF_OBJECT:
+            return Native(name, lambda args, kwargs: self._object_method(name, target, args))
         raise self.error("AttributeError", f"{target.cls.name!r} object has no attribute {name!r}")
 
     def _object_method(self, name: str, target: Any, args: list[Any]) -> Any:
         if name == "__setattr__" and len(args) == 2:
             return self.plain_setattr(target, args[0], args[1])
         if name == "__getattribute__" and args:
-            return self.plain_attribute(target, args[0])
+            return self.plain_attribute(target, args[0], hook=False)
         return None
 
     def bound(self, found: Any, target: Any, cls: ClassValue) -> Any:

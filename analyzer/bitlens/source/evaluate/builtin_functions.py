@@ -7,25 +7,27 @@ import functools
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from bitlens.source.evaluate.namespace import Namespace
-from bitlens.source.evaluate.symbolic import Symbolic, combine
-from bitlens.source.evaluate.values import (
-    MISSING,
-    UNKNOWN,
+from bitlens.source.evaluate.callables import (
     BoundMethod,
     ClassMethod,
-    ClassValue,
     Function,
     HostMethod,
-    Instance,
-    Iter,
-    LimitReached,
-    ModuleInstance,
     Native,
     Partial,
     PropertyValue,
     StaticMethod,
     Super,
+)
+from bitlens.source.evaluate.namespace import Namespace
+from bitlens.source.evaluate.symbolic import Symbolic, combine
+from bitlens.source.evaluate.values import (
+    MISSING,
+    UNKNOWN,
+    ClassValue,
+    Instance,
+    Iter,
+    LimitReached,
+    ModuleInstance,
     Tensor,
     Unknown,
 )

@@ -5,16 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from bitlens.source.evaluate.callables import BoundMethod, Function, Native, Partial, PropertyValue
 from bitlens.source.evaluate.operators import Operators
-from bitlens.source.evaluate.values import (
-    MISSING,
-    UNKNOWN,
-    BoundMethod,
-    Function,
-    Native,
-    Partial,
-    PropertyValue,
-)
+from bitlens.source.evaluate.values import MISSING, UNKNOWN
 
 
 class CallableAttributes(Operators):

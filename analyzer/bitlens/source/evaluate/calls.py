@@ -6,24 +6,26 @@ from collections.abc import Callable
 from typing import Any
 
 from bitlens.source.evaluate.assignment import Assignment
+from bitlens.source.evaluate.callables import (
+    BoundMethod,
+    ClassMethod,
+    Code,
+    Function,
+    HostMethod,
+    Native,
+    Partial,
+    StaticMethod,
+    Super,
+)
 from bitlens.source.evaluate.scope import Frame
 from bitlens.source.evaluate.type_tests import TypeTests
 from bitlens.source.evaluate.values import (
     MISSING,
     UNKNOWN,
-    BoundMethod,
-    ClassMethod,
     ClassValue,
-    Code,
-    Function,
-    HostMethod,
     Instance,
     Iter,
     ModuleInstance,
-    Native,
-    Partial,
-    StaticMethod,
-    Super,
     Unknown,
 )
 

@@ -5,21 +5,17 @@ from __future__ import annotations
 import itertools
 from typing import TYPE_CHECKING, Any
 
+from bitlens.source.evaluate.callables import ClassMethod, Function, Native, PropertyValue, StaticMethod
 from bitlens.source.evaluate.dataclass_fields import named_tuple_fields
 from bitlens.source.evaluate.plumbing import PLUMBING_FUNCTIONS
 from bitlens.source.evaluate.scope import Frame
 from bitlens.source.evaluate.values import (
     MISSING,
     UNKNOWN,
-    ClassMethod,
     ClassValue,
-    Function,
     Instance,
     Iter,
     ModuleInstance,
-    Native,
-    PropertyValue,
-    StaticMethod,
     Unknown,
     forget_lookups,
 )

@@ -6,15 +6,11 @@ import ast
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from bitlens.source.evaluate.callables import Super
 from bitlens.source.evaluate.compile_names import Names
 from bitlens.source.evaluate.compiler import Expression
 from bitlens.source.evaluate.scope import Frame
-from bitlens.source.evaluate.values import (
-    UNKNOWN,
-    Instance,
-    Super,
-    Unknown,
-)
+from bitlens.source.evaluate.values import UNKNOWN, Instance, Unknown
 
 if TYPE_CHECKING:
     pass

@@ -8,9 +8,7 @@ from typing import TYPE_CHECKING, Any
 from bitlens.source.evaluate.compile_calls import CallExpressions
 from bitlens.source.evaluate.compiler import Expression
 from bitlens.source.evaluate.scope import Frame, comprehension_scope
-from bitlens.source.evaluate.values import (
-    Iter,
-)
+from bitlens.source.evaluate.values import Iter
 
 if TYPE_CHECKING:
     from bitlens.source.evaluate.machine import Machine

@@ -5,10 +5,10 @@ from __future__ import annotations
 import ast
 from typing import Any
 
+from bitlens.source.evaluate.callables import Code, Function
 from bitlens.source.evaluate.compile_targets import Targets
 from bitlens.source.evaluate.compiler import Action, Expression
 from bitlens.source.evaluate.scope import Frame, class_scope, function_scope
-from bitlens.source.evaluate.values import Code, Function
 
 
 class Definitions(Targets):

@@ -14,10 +14,7 @@ from typing import TYPE_CHECKING, Any
 from bitlens.source.evaluate.compile_comprehensions import Comprehensions
 from bitlens.source.evaluate.compiler import Expression
 from bitlens.source.evaluate.scope import Frame
-from bitlens.source.evaluate.values import (
-    UNKNOWN,
-    Unknown,
-)
+from bitlens.source.evaluate.values import UNKNOWN, Unknown
 
 if TYPE_CHECKING:
     pass

@@ -7,9 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from bitlens.source.evaluate.compiler import Compiler, Expression
 from bitlens.source.evaluate.scope import Frame
-from bitlens.source.evaluate.values import (
-    Lazy,
-)
+from bitlens.source.evaluate.values import Lazy
 
 if TYPE_CHECKING:
     pass

@@ -175,7 +175,7 @@ def _line(place: tuple[str, int], summary: _Summary) -> Line:
         least_parameters=least if ranged else None,
         least_bytes=lightest if ranged else None,
         formula=_formula(parts) if unknown and not summary.repeats else None,
-        missing=_missing(summary) if unknown else None,
+        missing=_missing(summary) if unknown else "the dtype" if heaviest is None else None,
     )
 
 
@@ -271,9 +271,8 @@ def to_model(construction: Construction) -> Model:
                 tensors=tuple(tensors),
             )
         )
-    known = not missing["parameter"] and all(
-        line.certainty == "exact" or _weightless(line) for line in construction.lines
-    )
+    elements = [t.elements for record in construction.modules for t in record.parameters if t.tied_to is None]
+    decided = all(line.certainty == "exact" or _weightless(line) for line in construction.lines)
     return Model(
         name=construction.root,
         class_=construction.class_,
@@ -281,14 +280,14 @@ def to_model(construction: Construction) -> Model:
         line=construction.line,
         weights="shapes",
         weights_from=construction.weights_from,
-        parameters=sum(layer.parameters for layer in layers) if known else None,
-        bytes=sum(layer.bytes for layer in layers) if known else None,
+        parameters=sum(count or 0 for count in elements) if decided and None not in elements else None,
+        bytes=sum(layer.bytes for layer in layers) if decided and not missing["parameter"] else None,
         buffer_bytes=sum(layer.buffer_bytes for layer in layers) if not missing["buffer"] else None,
         dtypes=dict(dtypes),
         schemes={},
         layers=tuple(layers),
         lines=construction.lines,
-        problems=(*construction.problems, *_not_known(construction, missing, known)),
+        problems=(*construction.problems, *_not_known(construction, missing, decided)),
     )
 
 
@@ -297,7 +296,7 @@ def _weightless(line: Line) -> bool:
     return line.certainty == "range" and line.parameters == 0
 
 
-def _not_known(construction: Construction, missing: dict[str, list[str]], known: bool) -> list[Problem]:
+def _not_known(construction: Construction, missing: dict[str, list[str]], decided: bool) -> list[Problem]:
     """Why a model's sums are not known."""
     place = construction.file, construction.line, None
     names = [name for kind in missing.values() for name in kind]
@@ -307,7 +306,7 @@ def _not_known(construction: Construction, missing: dict[str, list[str]], known:
         on = f"; it depends on {'; '.join(list(depends)[:5])}" if depends else ""
         text = f"the size of {len(names)} tensors is not known ({some}){on}"
         return [Problem("unknown-size", text, *place, "warning")]
-    if known:
+    if decided:
         return []
     ranges = [line for line in construction.lines if line.certainty != "exact" and not _weightless(line)]
     lines = ", ".join(str(line.line) for line in ranges[:8]) + (", …" if len(ranges) > 8 else "")

@@ -5,16 +5,13 @@ from __future__ import annotations
 import copy
 from typing import Any
 
+from bitlens.source.evaluate.callables import BoundMethod, Function, Native, Partial
 from bitlens.source.evaluate.namespace import Namespace
 from bitlens.source.evaluate.values import (
-    BoundMethod,
     ClassValue,
     DType,
-    Function,
     Instance,
     ModuleInstance,
-    Native,
-    Partial,
     Tensor,
     Unknown,
     Varying,

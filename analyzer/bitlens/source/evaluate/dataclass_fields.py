@@ -5,7 +5,8 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING, Any
 
-from bitlens.source.evaluate.values import MISSING, UNKNOWN, ClassValue, Instance, Native, PropertyValue
+from bitlens.source.evaluate.callables import Native, PropertyValue
+from bitlens.source.evaluate.values import MISSING, UNKNOWN, ClassValue, Instance
 
 if TYPE_CHECKING:
     from bitlens.source.evaluate.machine import Machine

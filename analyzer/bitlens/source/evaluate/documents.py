@@ -9,8 +9,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from bitlens.source.data_files import parse_json, parse_yaml
+from bitlens.source.evaluate.callables import Native
 from bitlens.source.evaluate.text_files import read_from
-from bitlens.source.evaluate.values import MISSING, UNKNOWN, ClassValue, Instance, Native, Unknown
+from bitlens.source.evaluate.values import MISSING, UNKNOWN, ClassValue, Instance, Unknown
 
 if sys.version_info >= (3, 11):
     import tomllib

@@ -7,13 +7,7 @@ from typing import Any
 
 from bitlens.source.evaluate.calls import Calls
 from bitlens.source.evaluate.scope import Frame
-from bitlens.source.evaluate.values import (
-    MISSING,
-    UNKNOWN,
-    ModuleInstance,
-    PyRaise,
-    Unknown,
-)
+from bitlens.source.evaluate.values import MISSING, UNKNOWN, ModuleInstance, PyRaise, Unknown
 
 MAXIMUM_DOUBT = 4
 """Undecided tests inside each other whose sides are run; each doubles the work, and recursion would never

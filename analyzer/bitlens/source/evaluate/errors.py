@@ -6,13 +6,7 @@ import builtins
 from typing import Any
 
 from bitlens.source.evaluate.doubt import Doubt
-from bitlens.source.evaluate.values import (
-    ClassValue,
-    Control,
-    Instance,
-    PyRaise,
-    Unknown,
-)
+from bitlens.source.evaluate.values import ClassValue, Control, Instance, PyRaise, Unknown
 
 
 class Errors(Doubt):

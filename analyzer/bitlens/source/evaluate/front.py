@@ -19,14 +19,7 @@ from bitlens.source.evaluate.machine import Machine
 from bitlens.source.evaluate.namespace import Namespace
 from bitlens.source.evaluate.roots import build, find_roots, written_call
 from bitlens.source.evaluate.scope import Frame
-from bitlens.source.evaluate.values import (
-    MISSING,
-    ClassValue,
-    LimitReached,
-    ModuleInstance,
-    PyRaise,
-    Unknown,
-)
+from bitlens.source.evaluate.values import MISSING, ClassValue, LimitReached, ModuleInstance, PyRaise, Unknown
 from bitlens.source.evaluate.world import World, world_for
 from bitlens.source.statements import parse
 from bitlens.source.store import LoweredStore

@@ -8,11 +8,11 @@ import string
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from bitlens.source.evaluate.callables import HostMethod
 from bitlens.source.evaluate.values import (
     MISSING,
     UNKNOWN,
     ClassValue,
-    HostMethod,
     Instance,
     Iter,
     LimitReached,

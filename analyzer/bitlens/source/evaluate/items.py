@@ -7,16 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from bitlens.source.evaluate.limits import Budget
 from bitlens.source.evaluate.tensors import tensor_item
-from bitlens.source.evaluate.values import (
-    MISSING,
-    UNKNOWN,
-    ClassValue,
-    Instance,
-    Iter,
-    Lazy,
-    Tensor,
-    Unknown,
-)
+from bitlens.source.evaluate.values import MISSING, UNKNOWN, ClassValue, Instance, Iter, Lazy, Tensor, Unknown
 
 if TYPE_CHECKING:
     pass

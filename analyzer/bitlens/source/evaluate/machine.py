@@ -6,6 +6,7 @@ import ast
 from collections.abc import Callable
 from typing import Any
 
+from bitlens.source.evaluate.callables import Function, PropertyValue
 from bitlens.source.evaluate.classes import FUNCTIONS, Classes
 from bitlens.source.evaluate.errors import Errors
 from bitlens.source.evaluate.limits import Limits
@@ -18,13 +19,11 @@ from bitlens.source.evaluate.values import (
     MISSING,
     ClassValue,
     DType,
-    Function,
     Instance,
     Iter,
     Lazy,
     LimitReached,
     ModuleInstance,
-    PropertyValue,
     PyRaise,
     Tensor,
     Unknown,

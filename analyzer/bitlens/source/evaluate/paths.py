@@ -7,15 +7,8 @@ from collections.abc import Callable
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from bitlens.source.evaluate.values import (
-    UNKNOWN,
-    ClassValue,
-    Instance,
-    Iter,
-    Native,
-    PropertyValue,
-    Unknown,
-)
+from bitlens.source.evaluate.callables import Native, PropertyValue
+from bitlens.source.evaluate.values import UNKNOWN, ClassValue, Instance, Iter, Unknown
 
 if TYPE_CHECKING:
     from bitlens.source.evaluate.machine import Machine

@@ -6,7 +6,8 @@ import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from bitlens.source.evaluate.values import UNKNOWN, ClassValue, Instance, Native, Unknown
+from bitlens.source.evaluate.callables import Native
+from bitlens.source.evaluate.values import UNKNOWN, ClassValue, Instance, Unknown
 
 if TYPE_CHECKING:
     from bitlens.source.evaluate.machine import Machine

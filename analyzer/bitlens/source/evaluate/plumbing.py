@@ -14,6 +14,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
+from bitlens.source.evaluate.callables import ClassMethod, Function, Native
 from bitlens.source.evaluate.dataclass_fields import field
 from bitlens.source.evaluate.module_methods import submodule
 from bitlens.source.evaluate.namespace import Namespace
@@ -21,14 +22,11 @@ from bitlens.source.evaluate.patterns import compiled
 from bitlens.source.evaluate.values import (
     MISSING,
     UNKNOWN,
-    ClassMethod,
     ClassValue,
     DType,
-    Function,
     Instance,
     Lazy,
     ModuleInstance,
-    Native,
     Tensor,
     Unknown,
 )

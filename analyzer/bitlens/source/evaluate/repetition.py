@@ -13,18 +13,15 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from bitlens.source.evaluate.callables import BoundMethod, Function, Native, Partial
 from bitlens.source.evaluate.copies import Copier, NotCopied, same
 from bitlens.source.evaluate.values import (
     MISSING,
-    BoundMethod,
     ClassValue,
     Control,
     DType,
-    Function,
     Instance,
     ModuleInstance,
-    Native,
-    Partial,
     Unknown,
     Varying,
     next_number,

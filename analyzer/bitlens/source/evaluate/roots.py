@@ -5,14 +5,13 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING, Any
 
+from bitlens.source.evaluate.callables import BoundMethod, Function
 from bitlens.source.evaluate.namespace import Namespace
 from bitlens.source.evaluate.symbolic import Symbolic
 from bitlens.source.evaluate.values import (
     MISSING,
     UNKNOWN,
-    BoundMethod,
     ClassValue,
-    Function,
     Instance,
     Lazy,
     ModuleInstance,

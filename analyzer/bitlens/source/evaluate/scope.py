@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from bitlens.source.tree import walk
 
 if TYPE_CHECKING:
+    from bitlens.source.evaluate.callables import Function
     from bitlens.source.evaluate.namespace import Namespace
-    from bitlens.source.evaluate.values import Function
 
 
 class Frame:

@@ -4,16 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from bitlens.source.evaluate.values import (
-    MISSING,
-    UNKNOWN,
-    BoundMethod,
-    ClassValue,
-    Function,
-    Instance,
-    Native,
-    Partial,
-)
+from bitlens.source.evaluate.callables import BoundMethod, Function, Native, Partial
+from bitlens.source.evaluate.torch_layers import REQUIRED
+from bitlens.source.evaluate.values import MISSING, UNKNOWN, ClassValue, Instance
 
 if TYPE_CHECKING:
     from bitlens.source.evaluate.machine import Machine
@@ -36,12 +29,19 @@ def signature_tools(machine: Machine) -> dict[str, Any]:
         cls.ns["replace"] = Native("replace", replace, method=True)
 
     def make(args: list[Any], kwargs: dict[str, Any]) -> Any:
-        function, bound = underlying(args[0] if args else kwargs.get("obj"))
-        if function is None:
+        value = args[0] if args else kwargs.get("obj")
+        function, bound = underlying(value)
+        row = _layer_parameters(value)
+        if function is None and row is None:
             return UNKNOWN
         made = Instance(signature)
-        listed = [] if function is None else _parameters(function, parameter, empty)
-        made.attrs["parameters"] = {p.attrs["name"]: p for p in listed[1 if bound else 0 :]}
+        if function is not None:
+            listed = _parameters(function, parameter, empty)[1 if bound else 0 :]
+        else:
+            listed = [
+                _parameter(parameter, name, KINDS[1], empty if d is REQUIRED else d) for name, d in row or ()
+            ]
+        made.attrs["parameters"] = {p.attrs["name"]: p for p in listed}
         made.attrs["return_annotation"] = empty
         return made
 
@@ -83,14 +83,25 @@ def underlying(value: Any) -> tuple[Function | None, bool]:
     return None, False
 
 
+def _layer_parameters(value: Any) -> Any:
+    """Names and defaults of what a class of `torch.nn` takes; None for anything else."""
+    value = value.func if isinstance(value, BoundMethod) else value
+    value = value.lookup("__init__") if isinstance(value, ClassValue) else value
+    return value.attrs.get("parameters") if isinstance(value, Native) else None
+
+
+def _parameter(cls: ClassValue, name: str, kind: str, default: Any) -> Instance:
+    made = Instance(cls)
+    made.attrs.update(name=name, kind=kind, default=default, annotation=UNKNOWN)
+    return made
+
+
 def _parameters(function: Function, cls: ClassValue, empty: ClassValue) -> list[Instance]:
     code = function.code
     result = []
 
     def add(name: str, kind: str, default: Any) -> None:
-        made = Instance(cls)
-        made.attrs.update(name=name, kind=kind, default=default, annotation=UNKNOWN)
-        result.append(made)
+        result.append(_parameter(cls, name, kind, default))
 
     first = len(code.args) - len(function.defaults)
     for index, name in enumerate(code.args):

@@ -10,6 +10,7 @@ import operator
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from bitlens.source.evaluate.callables import BoundMethod, Function, Native, Partial, PropertyValue
 from bitlens.source.evaluate.dataclass_fields import FIELD, NO_DEFAULT, field, make_dataclass, tuple_class
 from bitlens.source.evaluate.documents import (
     json_functions,
@@ -29,15 +30,10 @@ from bitlens.source.evaluate.torch_transformer import clone
 from bitlens.source.evaluate.values import (
     MISSING,
     UNKNOWN,
-    BoundMethod,
     ClassValue,
-    Function,
     Instance,
     Iter,
     ModuleInstance,
-    Native,
-    Partial,
-    PropertyValue,
     Tensor,
     Unknown,
 )
@@ -66,6 +62,7 @@ def install_stdlib(machine: Machine) -> None:
     """Register the modules."""
     for name, make in _MODULES.items():
         module = Namespace(name, None, make(machine))
+        module.attributes["__file__"] = f"{name}.py"
         module.fallback = lambda member, name=name: Unknown(f"{name}.{member}")
         machine.imports.modules[name] = module
     modules = machine.imports.modules

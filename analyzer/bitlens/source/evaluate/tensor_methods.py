@@ -7,9 +7,10 @@ import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from bitlens.source.evaluate.callables import Native
 from bitlens.source.evaluate.symbolic import Symbolic
 from bitlens.source.evaluate.tensors import DTYPES, SMALL, numel, tensor_binary
-from bitlens.source.evaluate.values import MISSING, UNKNOWN, DType, Native, Tensor, Unknown
+from bitlens.source.evaluate.values import MISSING, UNKNOWN, DType, Tensor, Unknown
 
 if TYPE_CHECKING:
     from bitlens.source.evaluate.attributes import Attributes

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from bitlens.source.evaluate.callables import Function
 from bitlens.source.evaluate.namespace import Namespace
-from bitlens.source.evaluate.values import MISSING, ClassValue, DType, Function, Instance, Unknown
+from bitlens.source.evaluate.values import MISSING, ClassValue, DType, Instance, Unknown
 
 PLAIN = (str, int, float, bool, bytes, complex, type(None))
 MAXIMUM_SHOWN = 100_000

@@ -10,7 +10,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bitlens.source.evaluate.values import MISSING, UNKNOWN, ClassValue, Instance, Iter, Native
+from bitlens.source.evaluate.callables import Native
+from bitlens.source.evaluate.values import MISSING, UNKNOWN, ClassValue, Instance, Iter
 
 if TYPE_CHECKING:
     from bitlens.source.evaluate.machine import Machine

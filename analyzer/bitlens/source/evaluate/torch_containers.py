@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from bitlens.source.evaluate.callables import Native
 from bitlens.source.evaluate.values import (
     MISSING,
     UNKNOWN,
@@ -12,7 +13,6 @@ from bitlens.source.evaluate.values import (
     Instance,
     Iter,
     ModuleInstance,
-    Native,
     Tensor,
     Unknown,
 )

@@ -8,20 +8,12 @@ import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from bitlens.source.evaluate.callables import Native
 from bitlens.source.evaluate.namespace import Namespace
 from bitlens.source.evaluate.tensors import DTYPES, SMALL, arange, broadcast, linspace, tensor_binary
 from bitlens.source.evaluate.torch_nn import nn_classes
 from bitlens.source.evaluate.torch_weights import parametrizations, parametrize, weight_hooks
-from bitlens.source.evaluate.values import (
-    MISSING,
-    UNKNOWN,
-    ClassValue,
-    DType,
-    Instance,
-    Native,
-    Tensor,
-    Unknown,
-)
+from bitlens.source.evaluate.values import MISSING, UNKNOWN, ClassValue, DType, Instance, Tensor, Unknown
 
 if TYPE_CHECKING:
     from bitlens.source.evaluate.machine import Machine
@@ -104,6 +96,7 @@ def _namespace(
     machine: Machine, name: str, values: dict[str, Any], fallback: Callable[[str], Any] | None = None
 ) -> Namespace:
     made = Namespace(name, None, values)
+    made.attributes["__file__"] = f"{name}.py"
     made.fallback = fallback or (lambda member: Unknown(f"{name}.{member}"))
     machine.imports.modules[name] = made
     return made

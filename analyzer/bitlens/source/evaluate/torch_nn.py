@@ -7,20 +7,13 @@ from collections.abc import Callable
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
+from bitlens.source.evaluate.callables import Native
 from bitlens.source.evaluate.module_methods import METHODS
 from bitlens.source.evaluate.torch_composites import composite_classes
 from bitlens.source.evaluate.torch_containers import container_classes
 from bitlens.source.evaluate.torch_layers import BASES, LAZY, LOSSES, REQUIRED, ROWS, Row
 from bitlens.source.evaluate.torch_transformer import transformer_classes
-from bitlens.source.evaluate.values import (
-    UNKNOWN,
-    ClassValue,
-    DType,
-    ModuleInstance,
-    Native,
-    Tensor,
-    Unknown,
-)
+from bitlens.source.evaluate.values import UNKNOWN, ClassValue, DType, ModuleInstance, Tensor, Unknown
 
 if TYPE_CHECKING:
     from bitlens.source.evaluate.machine import Machine
@@ -64,9 +57,9 @@ def nn_classes(machine: Machine) -> dict[str, Any]:
 
 def _layer_class(machine: Machine, row: Row, base: ClassValue, left_out: str | None = None) -> ClassValue:
     cls = ClassValue(row.name, [base], {})
-    cls.ns["__init__"] = method(
-        machine, "__init__", functools.partial(_init_layer, row=row, left_out=left_out)
-    )
+    init = method(machine, "__init__", functools.partial(_init_layer, row=row, left_out=left_out))
+    init.attrs["parameters"] = row.parameters
+    cls.ns["__init__"] = init
     return cls
 
 

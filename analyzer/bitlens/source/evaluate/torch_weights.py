@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from bitlens.source.evaluate.callables import Native
 from bitlens.source.evaluate.tensors import numel
-from bitlens.source.evaluate.values import UNKNOWN, ClassValue, ModuleInstance, Native, Tensor
+from bitlens.source.evaluate.values import UNKNOWN, ClassValue, ModuleInstance, Tensor
 
 if TYPE_CHECKING:
     from bitlens.source.evaluate.machine import Machine

@@ -5,19 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from bitlens.source.evaluate.assignment import Assignment
+from bitlens.source.evaluate.callables import BoundMethod, Function, HostMethod, Native, Partial
 from bitlens.source.evaluate.namespace import Namespace
 from bitlens.source.evaluate.values import (
     MISSING,
     UNKNOWN,
-    BoundMethod,
     ClassValue,
     DType,
-    Function,
-    HostMethod,
     Instance,
     Iter,
-    Native,
-    Partial,
     Tensor,
     Unknown,
     Varying,
