@@ -1,4 +1,4 @@
-"""The transfer of `--device cuda`, run with CPU tensors: the same thread, buffers and order, without streams."""
+"""The transfer of `--device cuda` with CPU tensors: the same thread, buffers and order, without streams."""
 
 from __future__ import annotations
 

@@ -14,11 +14,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from bitlens.schemes.base import Scheme
-from bitlens.worker.kernels.plan import ROW, TENSOR, TILE, WARPS, Launch, Task, geometry, launches
+from bitlens.schemes.base import ITEM_BYTES, Scheme
+from bitlens.worker.kernels.plan import ROW, TENSOR, TILE, WARPS, Geometry, Launch, Task, geometry, launches
 from bitlens.worker.passes import Streamer, Sums
 
-_DTYPES = {torch.float32: 0, torch.bfloat16: 1, torch.float16: 2}
+_DTYPES = {"float32": 0, "bfloat16": 1, "float16": 2}
 """As `formulas` numbers them."""
 _SAMPLE = 1 << 16
 _SQUARES_TOLERANCE = 1e-5
@@ -58,7 +58,7 @@ class FusedKernels:
 
     def _serves(self, weight: Tensor) -> bool:
         here = (weight.is_cuda and torch.version.hip is None) or self._interpreted
-        if not here or self._kernel is False or weight.dtype not in _DTYPES or not weight.numel():
+        if not here or self._kernel is False or _name(weight) not in _DTYPES or not weight.numel():
             return False
         if self._kernel is None:
             try:
@@ -72,7 +72,7 @@ class FusedKernels:
         self.notes.append(f"the GPU measures through torch alone, which is slower: {why}")
 
     def _measure(self, weight: Tensor, schemes: Sequence[Scheme]) -> dict[str, Sums]:
-        shape, dtype = tuple(weight.shape), str(weight.dtype).rpartition(".")[2]
+        shape, dtype = tuple(weight.shape), _name(weight)
         natural = [scheme for scheme in schemes if scheme.arrange(weight) is weight]
         found: dict[str, Sums] = {}
         for launch in launches(shape, dtype, natural):
@@ -102,25 +102,14 @@ class FusedKernels:
         grid = geometry(flat.numel(), launch, self._tile)
         width = 2 + 3 * len(launch.tasks)
         out = torch.empty(grid.programs, width, dtype=torch.float64, device=flat.device)
-        numbers = [task.fused[1:] for task in launch.tasks]
-        blocks = tuple(task.block for task in launch.tasks)
+        asks_all = any(task.block == TENSOR for task in launch.tasks)
         self._kernel[(grid.programs,)](
             flat.view(torch.int16) if flat.dtype == torch.bfloat16 else flat,
-            _extremes(flat) if TENSOR in blocks else out,
+            _extremes(flat) if asks_all else out,
             out,
             flat.numel(),
             launch.length,
-            NAMES=tuple(task.fused[0] for task in launch.tasks),
-            BLOCKS=blocks,
-            PLACES=tuple(sum(map(len, numbers[:i])) for i in range(len(numbers))),
-            NUMBERS=tuple(number for part in numbers for number in part),
-            ROW_EXTREMES=ROW in blocks,
-            ROWS=grid.rows,
-            COLUMNS=grid.columns,
-            VECTOR=min(16 // flat.element_size(), grid.columns),
-            DTYPE=_DTYPES[flat.dtype],
-            EVEN=grid.even,
-            NATIVE=not self._interpreted,
+            **constants(launch, grid, _name(flat), native=not self._interpreted),
             num_warps=self._warps,
             enable_fp_fusion=False,
         )
@@ -129,6 +118,24 @@ class FusedKernels:
             task.scheme.id: Sums(totals[0], totals[at], tops[1], tops[at + 1], 0, 0, int(totals[at + 2]))
             for at, task in zip(range(2, width, 3), launch.tasks)
         }
+
+
+def constants(launch: Launch, grid: Geometry, dtype: str, native: bool) -> dict[str, Any]:
+    """What a kernel is compiled for; `native`: to run on a GPU."""
+    numbers = [task.fused[1:] for task in launch.tasks]
+    return {
+        "NAMES": tuple(task.fused[0] for task in launch.tasks),
+        "BLOCKS": tuple(task.block for task in launch.tasks),
+        "PLACES": tuple(sum(map(len, numbers[:index])) for index in range(len(numbers))),
+        "NUMBERS": tuple(number for part in numbers for number in part),
+        "ROW_EXTREMES": any(task.block == ROW for task in launch.tasks),
+        "ROWS": grid.rows,
+        "COLUMNS": grid.columns,
+        "VECTOR": 16 // ITEM_BYTES[dtype],
+        "DTYPE": _DTYPES[dtype],
+        "EVEN": grid.even,
+        "NATIVE": native,
+    }
 
 
 def is_close(found: Sums, expected: Sums) -> bool:
@@ -148,6 +155,10 @@ def _first_rows(weight: Tensor) -> Tensor:
     """About _SAMPLE elements, in at least two rows: a weight of one row may be another case to a library."""
     rows = max(2, _SAMPLE * len(weight) // weight.numel()) if weight.ndim else 0
     return weight[: rows // 64 * 64 or rows] if weight.ndim else weight
+
+
+def _name(tensor: Tensor) -> str:
+    return str(tensor.dtype).rpartition(".")[2]
 
 
 def _extremes(flat: Tensor) -> Tensor:
