@@ -1,5 +1,5 @@
 import * as vscode from "vscode";
-import { activeDocument } from "./documents";
+import { activeDocument, reveal } from "./documents";
 import { size } from "./format";
 import { measure, modelAtCaret } from "./measuring";
 import type { Notices } from "./notices";
@@ -7,6 +7,7 @@ import type { Server } from "./server";
 
 const COMMAND = "bitlens.quantizeToFit";
 const PAUSE = 200;
+const SHOWN = 15_000;
 
 /** What the server says of a budget. */
 interface Outlook {
@@ -15,7 +16,7 @@ interface Outlook {
   readonly budget: number | null;
 }
 
-/** Asks for a budget, says while it is typed what would come of it, and lets the server propose the edit. */
+/** Asks for a budget, says while it is typed what would come of it, and lets the server edit the program. */
 export async function quantizeToFit(server: Server, notices: Notices): Promise<void> {
   const uri = activeDocument()?.uri.toString();
   if (uri === undefined) {
@@ -34,8 +35,23 @@ export async function quantizeToFit(server: Server, notices: Notices): Promise<v
   const look = async (budget: string | null): Promise<Outlook> => (await server.execute(COMMAND, uri, model, budget, true)) as Outlook;
   const budget = await askBudget(await look(null), look);
   if (budget !== undefined) {
-    await server.execute(COMMAND, uri, model, budget);
+    showNextEdit();
+    const done = (await server.execute(COMMAND, uri, model, budget)) as Outlook;
+    vscode.window.setStatusBarMessage(`$(check) ${done.message}`, SHOWN);
   }
+}
+
+/** Go to where the next edit of a Python document ends, if there is one soon. */
+function showNextEdit(): void {
+  const listener = vscode.workspace.onDidChangeTextDocument(({ document, contentChanges }) => {
+    if (document.languageId === "python" && contentChanges.length > 0) {
+      listener.dispose();
+      const last = contentChanges.reduce((one, other) => (one.range.start.line > other.range.start.line ? one : other));
+      const inserted = contentChanges.reduce((lines, change) => lines + change.text.split("\n").length - 1, 0);
+      void reveal(document.uri, Math.min(document.lineCount - 1, last.range.start.line + inserted));
+    }
+  });
+  setTimeout(() => { listener.dispose(); }, SHOWN);
 }
 
 async function offerMeasuring(server: Server, notices: Notices, uri: string): Promise<void> {

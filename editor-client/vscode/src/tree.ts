@@ -116,7 +116,7 @@ export class ModelTree implements vscode.TreeDataProvider<Row>, vscode.Disposabl
     const unfolded = row.parent === undefined || this.filter !== "" ? vscode.TreeItemCollapsibleState.Expanded : vscode.TreeItemCollapsibleState.Collapsed;
     const item = new vscode.TreeItem(row.parent === undefined ? row.model.name : node.name, children.length === 0 ? vscode.TreeItemCollapsibleState.None : unfolded);
     const total = row.model.tree.bytes;
-    const numbers = [size(node.bytes), node.dtype === null ? "" : dtype(node.dtype), ...this.schemes().map((id) => errorOf(row, id))].filter((word) => word !== "");
+    const numbers = [size(node.bytes), node.dtype === null || node.children.length > 0 ? "" : dtype(node.dtype), ...this.schemes().map((id) => errorOf(row, id))].filter((word) => word !== "");
     item.id = `${row.model.name}\n${path}\n${this.filter}\n${this.order}`;
     item.description = [bar(total === 0 ? 0 : node.bytes / total), ...numbers].join(" ");
     item.tooltip = tooltip(row);

@@ -1,4 +1,4 @@
-"""`bitlens.quantizeToFit`: plan which layers to convert so that a model fits, and propose the edit."""
+"""`bitlens.quantizeToFit`: plan which layers to convert so that a model fits, and edit the program."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from typing import Any
 
 from bitlens.editing.offers import Span
 from bitlens.features import quantize_to_fit
-from bitlens.features.quantize_to_fit import Fit
 from bitlens.problems import BitlensError
 from bitlens.quantities import parse_size, size
 from lsprotocol import types
@@ -16,7 +15,6 @@ from bitlens_server.analyses import Current
 from bitlens_server.server import Server
 
 COMMAND = "bitlens.quantizeToFit"
-_ANNOTATION = "bitlens.fit"
 
 
 async def quantize_to_fit_command(server: Server, *arguments: Any) -> dict[str, Any]:
@@ -82,8 +80,6 @@ def _answer(server: Server, current: Current, model: Any, given: Any) -> dict[st
     except (BitlensError, ValueError) as error:
         return _refused(str(error), budget)
     edit = convert.workspace_edit(current.snapshot, found.edits, server.session.encoding, server.client)
-    if edit is not None and server.client.annotated_edits:
-        _ask_to_confirm(edit, found)
     return {
         "ok": True,
         "message": found.said,
@@ -91,16 +87,3 @@ def _answer(server: Server, current: Current, model: Any, given: Any) -> dict[st
         "bytes": found.plan.bytes,
         "edit": edit,
     }
-
-
-def _ask_to_confirm(edit: types.WorkspaceEdit, found: Fit) -> None:
-    """The editor shows what would change, and why, before it changes it."""
-    label = f"Quantize {found.model} to fit {size(found.budget)}"
-    edit.change_annotations = {_ANNOTATION: types.ChangeAnnotation(label, True, found.said)}
-    for document in edit.document_changes or ():
-        if isinstance(document, types.TextDocumentEdit):
-            document.edits = [
-                types.AnnotatedTextEdit(_ANNOTATION, one.range, one.new_text)
-                for one in document.edits
-                if isinstance(one, types.TextEdit)
-            ]

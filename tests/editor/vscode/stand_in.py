@@ -1,5 +1,5 @@
-"""Stand-ins for extensions that are not to be had here: the Python extensions with their public interface, and
-a language pack without texts, which switches VS Code and its extensions to Chinese all the same.
+"""Stand-ins for extensions that are not to be had here: the Python extensions with their public interface,
+and a language pack without texts, which switches VS Code and its extensions to Chinese all the same.
 """
 
 from __future__ import annotations
