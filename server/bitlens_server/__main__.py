@@ -108,6 +108,7 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
     # Threads work while the event loop answers: it must not wait its usual 5 ms for each of them.
     sys.setswitchinterval(0.0005)
     server = create()
+    server.garbage.begin()
     if arguments.tcp:
         server.start_tcp(arguments.host, arguments.port)
     elif arguments.ws:

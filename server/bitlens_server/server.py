@@ -17,6 +17,7 @@ from pygls.lsp.server import LanguageServer
 
 from bitlens_server.analyses import Analyses
 from bitlens_server.client import Client
+from bitlens_server.garbage import Garbage
 from bitlens_server.known import Known, Measured
 from bitlens_server.measurements import Measurements
 from bitlens_server.protocol import Protocol
@@ -54,6 +55,7 @@ class Server(LanguageServer):
         self.measurements = Measurements(self)
         self.studies = Studies(self)
         self.refresher = Refresher(self, self.push_diagnostics)
+        self.garbage = Garbage()
         self.was_shut_down = False
         self.pushing: set[asyncio.Task[None]] = set()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,12 +59,12 @@ class Snapshot:
             for line in range(1, part.count + 1)
         )
 
-    def moved(self, now: Snapshot) -> Mapping[int, int]:
-        """Where lines of this snapshot (from 1) stand in a later one; a line that is gone is absent."""
+    def moved(self, now: Snapshot) -> Callable[[int], int]:
+        """Says where a line of this snapshot (from 1) stands in a later one; 0 for a line that is gone."""
         if now is self or now.ids == self.ids:
-            return dict(zip(range(1, len(self.ids) + 1), range(1, len(self.ids) + 1), strict=True))
+            return lambda line: line
         lines = {id: number for number, id in enumerate(now.ids, 1)}
-        return {number: lines[id] for number, id in enumerate(self.ids, 1) if id in lines}
+        return lambda line: lines.get(self.ids[line - 1], 0)
 
     def line_of(self, id: int) -> int | None:
         """The line (from 1) of an identity; None where it is gone."""

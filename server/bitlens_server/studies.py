@@ -111,6 +111,7 @@ class Studies:
             return
         if self._server.session.program(program) is not None:
             self._take(program, snapshot, found)
+        self._server.garbage.studied()
 
     def _work(self, program: str, snapshot: Snapshot, publish: Callable[[Study], None]) -> Found:
         """In the studying thread. What it finds is tied to lines, so it outlives edits."""

@@ -31,7 +31,7 @@ async def inlay_hint(server: Server, params: types.InlayHintParams) -> Written |
         return None
     first, last = convert.lines_of(params.range, part)
     moved = current.snapshot.moved(now)
-    found = [(hint, moved.get(hint.line, 0)) for hint in hints(current.analysis)]
+    found = [(hint, moved(hint.line)) for hint in hints(current.analysis)]
     return Written(
         [
             convert.inlay_hint(now, part, hint, line, server.session.encoding)

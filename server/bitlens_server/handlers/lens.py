@@ -29,7 +29,7 @@ async def code_lens(server: Server, params: types.CodeLensParams) -> list[types.
     return [
         types.CodeLens(convert.line_range(now, line, server.session.encoding), _command(uri, lens))
         for lens in lenses(current.analysis, activity)
-        if part.first < (line := moved.get(lens.line, 0)) <= part.first + part.count
+        if part.first < (line := moved(lens.line)) <= part.first + part.count
     ]
 
 
