@@ -15,9 +15,11 @@ from bitlens.client import Worker
 from bitlens.collect import Collector
 from bitlens.measurement import Environment, Model, Report
 from bitlens.problems import BitlensError, Problem
+from bitlens.reading import reading
 from bitlens.schemes import DEFAULT_IDS
 from bitlens.source.program import discover, read
-from bitlens.source.slice import Slice, slices
+from bitlens.source.slice import Slice
+from bitlens.statics import buildable
 from bitlens.worker.wire import Job
 
 TIME_LIMIT = 600.0
@@ -150,7 +152,8 @@ def _program_jobs(files: list[Path], options: Options, base: Job) -> tuple[list[
     jobs: list[Job] = []
     problems: list[Problem] = []
     for file in files:
-        for piece in slices(read(file), options.model):
+        how = reading(file, options.python, options.config)
+        for piece in buildable(read(file), how, options.model):
             problems += piece.problems
             jobs += [] if any(p.severity == "error" for p in piece.problems) else [_job(base, piece)]
     if len(files) != 1 and jobs:

@@ -185,18 +185,24 @@ def lines_of(
     model: torch.nn.Module, place: Callable[[torch.nn.Module], Place | None]
 ) -> list[dict[str, Any]]:
     """Modules by the line that constructed them; sums are over the distinct parameters below them."""
-    below: dict[str, frozenset[torch.nn.Parameter]] = {}
+    owned = {module: _own(module) for module in model.modules()}
+    below: dict[str, dict[int, torch.Tensor]] = {}
     by_line: dict[Place, list[str]] = defaultdict(list)
     for path, module in model.named_modules():
         at = place(module) if path else None
         if at is not None:
             by_line[at].append(path)
-            below[path] = frozenset(p for p in module.parameters())
+            below[path] = {id(tensor): tensor for part in module.modules() for tensor in owned[part]}
     return [_line(at, paths, below) for at, paths in sorted(by_line.items())]
 
 
-def _line(at: Place, paths: list[str], below: dict[str, frozenset[torch.nn.Parameter]]) -> dict[str, Any]:
-    distinct = frozenset().union(*(below[path] for path in paths))
+def _own(module: torch.nn.Module) -> list[torch.Tensor]:
+    """A module's own parameters, the packed ones of torch.ao's layers too."""
+    return [item.tensor for item in tensors.owned(module) if item.kind == "parameter"]
+
+
+def _line(at: Place, paths: list[str], below: dict[str, dict[int, torch.Tensor]]) -> dict[str, Any]:
+    distinct = {key: tensor for path in paths for key, tensor in below[path].items()}.values()
     return {
         "file": at[0],
         "line": at[1],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from bitlens.measurement import Certainty, Layer, Line, Model
 from bitlens.measurement import Tensor as MeasuredTensor
@@ -15,8 +15,7 @@ from bitlens.source.evaluate.tensors import numel, stored_bytes
 from bitlens.source.evaluate.values import DType, ModuleInstance, Tensor, Unknown
 
 
-@dataclass(frozen=True, slots=True)
-class TensorRecord:
+class TensorRecord(NamedTuple):
     """One parameter or buffer."""
 
     name: str
@@ -34,8 +33,7 @@ class TensorRecord:
     """The number of elements in terms of the unknown, e.g. `4·hidden²`, where it is not a number."""
 
 
-@dataclass(frozen=True, slots=True)
-class ModuleRecord:
+class ModuleRecord(NamedTuple):
     """One module with the line whose call expression built it."""
 
     path: str
@@ -64,8 +62,7 @@ class Construction:
     """The checkpoint whose shapes and dtypes these are, if the model is loaded."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Part:
+class _Part(NamedTuple):
     """A parameter as it counts for a line."""
 
     elements: Any
@@ -80,7 +77,7 @@ class _Part:
 class _Summary:
     """What one line made."""
 
-    paths: list[str] = field(default_factory=list)
+    paths: dict[str, None] = field(default_factory=dict)
     parts: dict[int, _Part] = field(default_factory=dict)
     certain: bool = True
     options: dict[int, dict[int, set[str]]] = field(default_factory=dict)
@@ -89,8 +86,7 @@ class _Summary:
 
     def add(self, path: str, module: ModuleInstance, option: tuple[int, int] | None) -> None:
         """Count a module that the line makes itself."""
-        if path not in self.paths:
-            self.paths.append(path)
+        self.paths[path] = None
         if option is None:
             self.certain = self.certain and module.certain
         else:
@@ -224,12 +220,16 @@ def _tensors(table: dict[str, Any], prefix: str, seen: dict[int, str]) -> Any:
         count = numel(value.shape)
         elements = count if isinstance(count, int) else None
         dtype = value.dtype.name if isinstance(value.dtype, DType) else None
-        size = stored_bytes(value)
         tied = seen.get(id(value))
-        seen.setdefault(id(value), prefix + name)
-        shape = None if value.shape is None else tuple(_size(part) for part in value.shape)
+        if tied is None:
+            seen[id(value)] = prefix + name
+        shape = value.shape
+        if shape is not None and not set(map(type, shape)) <= {int}:
+            shape = tuple([_size(part) for part in shape])
         formula = count.formula if isinstance(count, Symbolic) else None
-        yield TensorRecord(name, shape, dtype, value.requires_grad, tied, elements, size, formula)
+        yield TensorRecord(
+            name, shape, dtype, value.requires_grad, tied, elements, stored_bytes(value), formula
+        )
 
 
 def _size(part: Any) -> int | str | None:
