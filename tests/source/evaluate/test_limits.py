@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 from bitlens.problems import BitlensError
-from bitlens.source.evaluate import Limits, evaluate, roots
+from bitlens.source.evaluate import Limits, evaluate, roots, world
+from bitlens.source.evaluate.world import world_for
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -79,6 +80,18 @@ def test_import_cycles_end(tmp_path: Path) -> None:
 def test_an_import_by_itself_alone_ends(tmp_path: Path) -> None:
     (tmp_path / "net.py").write_text("from net import x\ny = x\n")
     assert evaluate(tmp_path / "net.py").problems[0].code == "no-model"
+
+
+def test_libraries_are_dropped_beyond_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was evaluated of libraries goes all at once, and the next model is the same without it."""
+    file = SITE / "transformers/models/llama/modeling_llama.py"
+    first = evaluate(file, "LlamaModel", search_paths=[SITE])
+    kept = world_for([SITE]).machine
+    assert evaluate(file, "LlamaModel", search_paths=[SITE]) == first
+    assert world_for([SITE]).machine is kept
+    monkeypatch.setattr(world, "LIBRARIES", kept.imports.evaluated - 1)
+    assert evaluate(file, "LlamaModel", search_paths=[SITE]) == first
+    assert world_for([SITE]).machine is not kept
 
 
 def test_a_name_that_is_not_there(tmp_path: Path) -> None:

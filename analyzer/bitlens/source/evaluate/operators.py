@@ -62,12 +62,13 @@ class Operators(Items):
     def binary(self, kind: type) -> Callable[[Any, Any], Any]:
         """The function that applies a binary operator."""
         host, name = _BINARY[kind]
+        small = name in ("add", "sub", "floordiv", "truediv", "mod")
 
         def apply(left: Any, right: Any) -> Any:
-            kinds = type(left), type(right)
-            if kinds == (int, int) and name in ("add", "sub", "floordiv"):
+            first, second = type(left), type(right)
+            if small and (first is int or first is float) and (second is int or second is float):
                 return host(left, right)
-            if kinds[0] in PLAIN and kinds[1] in PLAIN:
+            if first in PLAIN and second in PLAIN:
                 self._guard(name, left, right)
                 return host(left, right)
             return self._binary(host, name, left, right)
