@@ -1,17 +1,19 @@
-"""Peak memory of measuring a large safetensors file, next to its largest tensor.
+"""Peak memory of measuring a large checkpoint of safetensors files, next to its largest tensor.
 
-    python benchmarks/checkpoint_memory.py FOLDER [--gigabytes 4]
+    python benchmarks/checkpoint_memory.py FOLDER [--gigabytes 4] [--shards 1] [--sparse]
 
-Writes a file of that size into FOLDER in chunks, measures it under the default schemes as the worker does, in
-a fresh process, prints one table and removes the file. Linux: the peak is VmHWM, which counts mapped file
+Writes a checkpoint of that size into FOLDER, in so many files with their index, measures it under the default
+schemes as the worker does, in a fresh process, prints one table and removes it. --sparse writes headers only:
+the weights are zeros that take no disk, read like others. Linux: the peak is VmHWM, which counts mapped file
 pages too.
 """
 
 from __future__ import annotations
 
 import argparse
+import array
 import json
-import os
+import random
 import struct
 import subprocess
 import sys
@@ -23,7 +25,7 @@ from typing import Any
 
 HIDDEN = 4096
 EMBEDDING = 32_000
-CHUNK = os.urandom(1 << 24)
+CHUNK = array.array("f", (random.gauss(0, 0.02) for _ in range(1 << 20))).tobytes()
 
 
 def shapes(size: int) -> Iterator[tuple[str, tuple[int, int]]]:
@@ -34,16 +36,32 @@ def shapes(size: int) -> Iterator[tuple[str, tuple[int, int]]]:
         yield f"model.layers.{number}.self_attn.q_proj.weight", (HIDDEN, HIDDEN)
 
 
-def write(path: Path, size: int) -> None:
+def write_checkpoint(folder: Path, size: int, shards: int, sparse: bool) -> None:
+    """Tensors of `size` bytes together, dealt out to the shards in turn, and the index of shards."""
+    tensors = list(shapes(size))
+    index = {}
+    for number in range(shards):
+        name = f"model-{number + 1:05}-of-{shards:05}.safetensors"
+        part = dict(tensors[number::shards])
+        write(folder / name, part, sparse)
+        index.update(dict.fromkeys(part, name))
+    text = json.dumps({"metadata": {"total_size": size}, "weight_map": index})
+    (folder / "model.safetensors.index.json").write_text(text)
+
+
+def write(path: Path, tensors: dict[str, tuple[int, int]], sparse: bool) -> None:
     """A safetensors file of float32 tensors, never more than one chunk of it in memory."""
     header, end = {}, 0
-    for name, shape in shapes(size):
+    for name, shape in tensors.items():
         start, end = end, end + shape[0] * shape[1] * 4
         header[name] = {"dtype": "F32", "shape": shape, "data_offsets": [start, end]}
     text = json.dumps(header).encode()
     text += b" " * (-len(text) % 8)
     with path.open("wb") as file:
         file.write(struct.pack("<Q", len(text)) + text)
+        if sparse:
+            file.truncate(8 + len(text) + end)
+            return
         for start in range(0, end, len(CHUNK)):
             file.write(CHUNK[: end - start])
 
@@ -75,15 +93,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("folder", type=Path)
     parser.add_argument("--gigabytes", type=float, default=4)
+    parser.add_argument("--shards", type=int, default=1)
+    parser.add_argument("--sparse", action="store_true")
     parser.add_argument("--measure", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.measure:
         measure(str(options.folder))
         return
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:
-        path = Path(folder, "model.safetensors")
-        write(path, int(options.gigabytes * 2**30))
-        command = [sys.executable, __file__, str(path), "--measure"]
+        write_checkpoint(Path(folder), int(options.gigabytes * 1e9), options.shards, options.sparse)
+        command = [sys.executable, __file__, folder, "--measure"]
         found = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
     report(found)
 
@@ -91,7 +110,7 @@ def main() -> None:
 def report(found: dict[str, Any]) -> None:
     largest, grown = max(found["sizes"]), found["peak"] - found["before"]
     rows = {
-        "file": sum(found["sizes"]),
+        "checkpoint": sum(found["sizes"]),
         "largest tensor": largest,
         "process before (Python and torch)": found["before"],
         "peak of the measurement": found["peak"],

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -15,21 +15,22 @@ from bitlens.schemes.base import Scheme, Shape
 Span = tuple[int, int]
 
 
-class Extremes(NamedTuple):
+class Extremes:
     """Least value, greatest value and greatest magnitude of blocks, (blocks, 1) each."""
 
-    low: Tensor
-    high: Tensor
-    absmax: Tensor
+    def __init__(self, low: Tensor, high: Tensor) -> None:
+        self.low, self.high = low, high
+        self._absmax: Tensor | None = None
 
-    @staticmethod
-    def of(low: Tensor, high: Tensor) -> Extremes:
-        """With the greatest magnitude that follows from the two."""
-        return Extremes(low, high, torch.maximum(low.neg(), high))
+    def absmax(self) -> Tensor:
+        """The greatest magnitudes; NaN where a block holds one."""
+        if self._absmax is None:
+            self._absmax = torch.maximum(self.low.neg(), self.high)
+        return self._absmax
 
     def to(self, dtype: Any) -> Extremes:
-        """The same in another dtype, in which they are exact or as the weight's own rounding has them."""
-        return self if self.low.dtype == dtype else Extremes(*(part.to(dtype) for part in self))
+        """The same in another dtype."""
+        return self if self.low.dtype == dtype else Extremes(self.low.to(dtype), self.high.to(dtype))
 
 
 class Workspace:
@@ -93,15 +94,15 @@ class Read:
 
     def _reduced(self, size: int) -> Extremes:
         """From the values, or from the extremes of smaller blocks that fill these."""
-        finer = max((known for known in self._sizes if size % known == 0), default=1)
+        finer = max((smaller for smaller in self._sizes if size % smaller == 0), default=1)
         self._sizes.append(size)
-        low, high = self.extremes(finer)[:2] if finer > 1 else (self.wide, self.wide)
-        shape = (-1, size // finer)
-        return Extremes.of(low.view(shape).amin(1, keepdim=True), high.view(shape).amax(1, keepdim=True))
+        known = self.extremes(finer) if finer > 1 else Extremes(self.wide, self.wide)
+        low, high = (part.view(-1, size // finer) for part in (known.low, known.high))
+        return Extremes(low.amin(1, keepdim=True), high.amax(1, keepdim=True))
 
     def absmax(self) -> float:
         """Greatest magnitude of the run; NaN if it holds one."""
-        return self.extremes(self.wide.numel()).absmax.item()
+        return self.extremes(self.wide.numel()).absmax().item()
 
     def least_magnitude(self) -> float:
         """Least magnitude of the run, 0 if it holds a zero; NaN if it holds one."""
@@ -136,7 +137,7 @@ class BlockChunk:
 
     def absmax(self) -> Tensor:
         """Greatest magnitude of each block."""
-        return self._extremes().absmax
+        return self._extremes().absmax()
 
     def finite(self) -> bool:
         """Whether every value is finite."""

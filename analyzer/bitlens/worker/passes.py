@@ -95,7 +95,7 @@ class Streamer:
 
     def _run(self, weight: Weight, step: Pass, precise: bool) -> dict[str, Sums]:
         work = self._chunks(weight, step)
-        lanes = min(len(self._workspaces), len(work))
+        lanes = min(len(self._workspaces), len(work)) if weight.flat.is_cpu else 1
 
         @torch.inference_mode()  # a thread's own setting
         def lane(index: int) -> list[list[Sums]]:
@@ -123,8 +123,8 @@ class Streamer:
         for start, end in spans(0, length, unit, -(-length // unit)):
             pieces = spans(start, end, 1, self._pieces(end - start))
             whole = [Read(self._workspaces[0], weight.flat, at, to).extremes(to - at) for at, to in pieces]
-            low, high, _ = (torch.cat(values) for values in zip(*whole))
-            extremes = Extremes.of(low.amin(0, keepdim=True), high.amax(0, keepdim=True))
+            low, high = torch.cat([part.low for part in whole]), torch.cat([part.high for part in whole])
+            extremes = Extremes(low.amin(0, keepdim=True), high.amax(0, keepdim=True))
             work += [(piece, extremes) for piece in pieces]
         return work
 
@@ -165,10 +165,11 @@ class Streamer:
             values = read.workspace.buffer("square", values, torch.float64).copy_(values)
         if values.dtype == torch.float64:
             return torch.dot(values, values).item()
-        even = values.numel() // _RUN * _RUN
-        norms = torch.linalg.vector_norm(values[:even].view(-1, _RUN), dim=1).double()
-        rest = values[even:]
-        return torch.dot(norms, norms).item() + (torch.dot(rest, rest).item() if len(rest) else 0.0)
+        rest = values.numel() % _RUN
+        if rest:
+            values, last = values[:-rest], values[-rest:]
+        norms = torch.linalg.vector_norm(values.view(-1, _RUN), dim=1)
+        return torch.dot(norms, norms).item() + (torch.dot(last, last).item() if rest else 0.0)
 
     @contextmanager
     def _one_thread_each(self) -> Iterator[None]:
