@@ -17,6 +17,9 @@ from bitlens.worker.wire import Event, Job
 MAX_LAYERS = 200_000
 """More layers than any real model; a program that makes more is stopped with a clear message."""
 
+MOST_THREADS = 8
+"""More wait for Python's lock most of the time."""
+
 
 class LayerSource(NamedTuple):
     """A layer to be measured: what is known without its values, and a way to its values."""
@@ -46,7 +49,7 @@ class Stream:
     def __init__(self, job: Job, send: Callable[[Event], None]) -> None:
         self._job = job
         self._send = send
-        self._measurer = Measurer(job.schemes)
+        self._measurer = Measurer(job.schemes, threads=min(torch.get_num_threads(), MOST_THREADS))
 
     def begin(self, **facts: Any) -> None:
         """Announce the model: class, weights, weights_from, layers (their number), notes."""
