@@ -1,11 +1,10 @@
-"""Where a model hub's files lie on this machine. Python 3.9 and the standard library: the worker reads it too."""
+"""Where a model hub's files lie on this machine. Python 3.9 and the standard library: the worker uses it."""
 
 from __future__ import annotations
 
 import os
 import re
 from pathlib import Path
-from typing import Optional
 
 
 def is_hub_id(text: str) -> bool:
@@ -22,8 +21,8 @@ def hub_cache() -> Path:
     return Path(os.environ.get("HF_HOME") or default, "hub").expanduser()
 
 
-def snapshot(hub_id: str) -> Optional[Path]:
-    """Folder of the snapshot that `main` points to, else the newest; None where the id is not in the cache."""
+def snapshot(hub_id: str) -> Path | None:
+    """Folder of the snapshot that `main` points to, else the newest; None where the id is not cached."""
     repository = hub_cache() / ("models--" + hub_id.replace("/", "--"))
     snapshots = repository / "snapshots"
     revision = _main_revision(repository)

@@ -204,6 +204,14 @@ def _add_schemes(commands: _Commands) -> None:
 def _add_doctor(commands: _Commands) -> None:
     summary = "the interpreter, torch, device, libraries and limits that a measurement would have"
     parser = commands.add_parser("doctor", help=summary, description=summary.capitalize() + ".")
+    explaining = parser.add_argument_group("explaining one line (builds the models: runs the file's code)")
+    explaining.add_argument(
+        "--explain", metavar="FILE:LINE", help="what the source says of a line, and what the worker finds"
+    )
+    explaining.add_argument("--model", metavar="NAME", help="only this model, as for `analyze`")
+    explaining.add_argument(
+        "--program", metavar="FILE", help="the file that builds the model, if it is another one"
+    )
     _add_environment(parser.add_argument_group("where a model would be built"))
     _add_no_color(parser)
     parser.set_defaults(run=_run_doctor)

@@ -15,6 +15,10 @@ from bitlens.quantities import UNKNOWN, duration, size
 
 def run(arguments: argparse.Namespace) -> int:
     """Print what was found; the exit code is 2 if nothing could be measured with it."""
+    if arguments.explain:
+        from bitlens.cli import explain
+
+        return explain.run(arguments)
     found = doctor(options(arguments))
     rows = tuple((Words(name), Words(value)) for name, value in _facts(found))
     show([Table((Column((), "left"), Column((), "left")), rows), *problem_lines(found.problems)], arguments)

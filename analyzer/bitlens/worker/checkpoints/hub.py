@@ -14,7 +14,7 @@ def snapshot_folder(hub_id: str) -> str:
     if folder is not None:
         return str(folder)
     message = (
-        f"{hub_id} is neither a path nor in the local hub cache ({hub_cache()}). Fetch it first, for example with "
-        f"`hf download {hub_id}`, or give the path of a checkpoint."
+        f"{hub_id} is neither a path nor in the local hub cache ({hub_cache()}). Fetch it first, for example"
+        f" with `hf download {hub_id}`, or give the path of a checkpoint."
     )
     raise CheckpointError("not-in-cache", message)
