@@ -16,7 +16,7 @@ PACKAGE = Path(bitlens.__file__).parent
 USER_PROCESS = [PACKAGE / "__init__.py", *sorted(
     file for room in ("worker", "schemes", "backends") for file in (PACKAGE / room).rglob("*.py")
 )]  # fmt: skip
-TRITON = {PACKAGE / "worker/kernels" / name for name in ("device.py", "formulas.py")}
+TRITON = {PACKAGE / "worker/kernels" / name for name in ("arithmetic.py", "device.py", "formulas.py")}
 """Loaded by a function, and only where triton is."""
 HEAVY = {"torch", "transformers", "numpy", "safetensors", "gguf", "rich", "pygls", "lsprotocol"}
 

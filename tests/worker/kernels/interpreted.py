@@ -16,7 +16,7 @@ import triton.language as tl
 from backends.models import layers
 from bitlens import schemes
 from bitlens.worker import measure
-from bitlens.worker.kernels import formulas
+from bitlens.worker.kernels import arithmetic
 from bitlens.worker.kernels.fused import FusedKernels
 from bitlens.worker.passes import Streamer
 from hypothesis import assume, given, settings
@@ -144,7 +144,7 @@ def test_a_model_measured_through_kernels_is_the_same_model(monkeypatch: pytest.
 @triton.jit
 def _bfloat16(x, out, SIZE: tl.constexpr):
     at = tl.arange(0, SIZE)
-    tl.store(out + at, formulas.to_bfloat16(tl.load(x + at), False))
+    tl.store(out + at, arithmetic.to_bfloat16(tl.load(x + at), False))
 
 
 def test_bfloat16_by_hand_is_torchs() -> None:
@@ -160,7 +160,7 @@ def test_bfloat16_by_hand_is_torchs() -> None:
 @triton.jit
 def _float8(x, out, SIZE: tl.constexpr, MANTISSA: tl.constexpr, LEAST: tl.constexpr):
     at = tl.arange(0, SIZE)
-    tl.store(out + at, formulas._to_float8(tl.load(x + at), MANTISSA, LEAST))
+    tl.store(out + at, arithmetic.to_float8(tl.load(x + at), MANTISSA, LEAST))
 
 
 @pytest.mark.parametrize("dtype", ["float8_e4m3fn", "float8_e5m2"])

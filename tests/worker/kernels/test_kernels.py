@@ -43,7 +43,7 @@ def test_every_formula_compiles_for_a_gpu_and_keeps_to_its_registers(tmp_path: P
 
 
 def test_a_product_with_the_reciprocal_rounds_to_the_bfloat16_quotient() -> None:
-    """What `formulas._quotient` rests on: of all pairs of significands, for a reciprocal two units off."""
+    """What `arithmetic.quotient` rests on: of all pairs of significands, for a reciprocal two units off."""
     significands = torch.arange(128, 256, dtype=torch.float32)
     x, divisor = significands[:, None], significands[None, :]
     exact = (x.double() / divisor.double()).float().bfloat16()

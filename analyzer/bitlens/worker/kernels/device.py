@@ -10,7 +10,8 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
-from bitlens.worker.kernels.formulas import BFLOAT16, round_trip
+from bitlens.worker.kernels.arithmetic import BFLOAT16
+from bitlens.worker.kernels.formulas import round_trip
 
 
 @triton.jit
@@ -35,7 +36,7 @@ def _greatest(x, VECTOR: tl.constexpr):
 @triton.jit
 def _error(
     x, mask, row_low, row_high, extremes,
-    NAME: tl.constexpr, BLOCK: tl.constexpr, P: tl.constexpr, AT: tl.constexpr,
+    FORMULA: tl.constexpr, BLOCK: tl.constexpr, P: tl.constexpr, AT: tl.constexpr,
     DTYPE: tl.constexpr, EVEN: tl.constexpr, NATIVE: tl.constexpr,
 ):  # fmt: skip
     """What one format adds to each value of a tile."""
@@ -50,7 +51,7 @@ def _error(
     if BLOCK == -1:
         low = tl.load(extremes)
         high = tl.load(extremes + 1)
-    error = round_trip(values, low, high, tl.maximum(-low, high), NAME, P, AT, DTYPE, NATIVE) - values
+    error = round_trip(values, low, high, tl.maximum(-low, high), FORMULA, P, AT, DTYPE, NATIVE) - values
     error = tl.reshape(error, x.shape)
     if not EVEN:
         error = tl.where(mask, error, 0.0)
@@ -60,14 +61,14 @@ def _error(
 @triton.jit
 def measure_rows(
     weight, extremes, out, total, length,
-    NAMES: tl.constexpr, BLOCKS: tl.constexpr, PLACES: tl.constexpr, NUMBERS: tl.constexpr,
+    FORMULAS: tl.constexpr, BLOCKS: tl.constexpr, PLACES: tl.constexpr, NUMBERS: tl.constexpr,
     ROW_EXTREMES: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr, VECTOR: tl.constexpr,
     DTYPE: tl.constexpr, EVEN: tl.constexpr, NATIVE: tl.constexpr,
 ):  # fmt: skip
     """Program i writes `out[i]`: squared norm, greatest magnitude, then of each format its squared error, its
     greatest error and (casts) how many values vanished.
 
-    `weight` has `total` elements in rows of `length`. Format i is NAMES[i] with its numbers from
+    `weight` has `total` elements in rows of `length`. Format i is FORMULAS[i] with its numbers from
     NUMBERS[PLACES[i]] on, in blocks of BLOCKS[i] elements; 0 is a row and -1 the tensor, whose least and
     greatest value are `extremes`.
     """
@@ -98,7 +99,7 @@ def measure_rows(
     squares = ()
     worst = ()
     vanished = ()
-    for _ in tl.static_range(len(NAMES)):
+    for _ in tl.static_range(len(FORMULAS)):
         squares = squares + (zeros,)
         worst = worst + (none,)
         vanished = vanished + (none,)
@@ -112,14 +113,14 @@ def measure_rows(
         squares = ()
         worst = ()
         vanished = ()
-        for i in tl.static_range(len(NAMES)):
+        for i in tl.static_range(len(FORMULAS)):
             error = _error(
                 x,
                 mask,
                 row_low,
                 row_high,
                 extremes,
-                NAMES[i],
+                FORMULAS[i],
                 BLOCKS[i],
                 NUMBERS,
                 PLACES[i],
@@ -135,10 +136,10 @@ def measure_rows(
                 vanished = vanished + (vanished_before[i] + lost,)
             else:
                 vanished = vanished + (vanished_before[i],)
-    out += tl.program_id(0) * (2 + 3 * len(NAMES))
+    out += tl.program_id(0) * (2 + 3 * len(FORMULAS))
     tl.store(out, tl.sum(tl.reshape(norm, [ROWS * COLUMNS]).to(tl.float64), axis=0))
     tl.store(out + 1, tl.max(greatest, axis=0).to(tl.float64))
-    for i in tl.static_range(len(NAMES)):
+    for i in tl.static_range(len(FORMULAS)):
         tl.store(out + 2 + 3 * i, tl.sum(tl.reshape(squares[i], [ROWS * COLUMNS]).to(tl.float64), axis=0))
         tl.store(out + 3 + 3 * i, tl.max(worst[i], axis=0).to(tl.float64))
         tl.store(out + 4 + 3 * i, tl.sum(vanished[i].to(tl.float64), axis=0))

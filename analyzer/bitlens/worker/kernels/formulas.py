@@ -1,9 +1,8 @@
 """Formats in Triton: what a round trip makes of a tile of weights, operation for operation that of `schemes`.
 
 Compiled for a GPU or run by Triton's interpreter; imported only where triton is. Everything is float32,
-rounded to the weight's dtype where a library computes in it. No operation may be contracted
-(`enable_fp_fusion=False`), and nothing relies on a fused multiply-add, which the interpreter does not have.
-What a formula cannot do exactly becomes NaN, and what is NaN is measured again by the scheme itself.
+rounded to the weight's dtype where a library computes in it. What a formula cannot do exactly becomes NaN,
+and is measured again by the scheme itself. P[AT], P[AT + 1] … are the numbers that the scheme gives.
 """
 
 from __future__ import annotations
@@ -11,91 +10,36 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
-FLOAT32 = tl.constexpr(0)
-BFLOAT16 = tl.constexpr(1)
-FLOAT16 = tl.constexpr(2)
+from bitlens.worker.kernels.arithmetic import (
+    clamp,
+    divisor_of,
+    own,
+    quotient,
+    tame,
+    to_bfloat16,
+    to_float8,
+    whole,
+)
+from bitlens.worker.kernels.plan import FORMULAS
 
-_TO_WHOLE = tl.constexpr(12582912.0)  # 1.5 * 2^23: adding it leaves no bit below 1
-
-
-# Two at once, which Triton's own conversion does not do: a quarter of the instructions.
-_PAIR_TO_BFLOAT16 = tl.constexpr("""{
-    .reg .b32 pair;
-    cvt.rn.bf16x2.f32 pair, $3, $2;
-    shl.b32 $0, pair, 16;
-    and.b32 $1, pair, 0xffff0000;
-}""")
-
-
-@triton.jit
-def to_bfloat16(x, NATIVE: tl.constexpr):
-    """Float32 rounded to nearest even bfloat16, as float32; by hand in the interpreter, which truncates."""
-    if not NATIVE:
-        bits = x.to(tl.int32, bitcast=True)
-        rounded = (bits + 0x7FFF + ((bits >> 16) & 1)) & -0x10000
-        return tl.where(x == x, rounded, bits).to(tl.float32, bitcast=True)
-    elif x.shape[1] == 1:
-        return x.to(tl.bfloat16).to(tl.float32)
-    else:
-        return tl.inline_asm_elementwise(
-            _PAIR_TO_BFLOAT16, "=r,=r,r,r", [x], dtype=tl.float32, is_pure=True, pack=2
-        )
-
-
-@triton.jit
-def _own(x, DTYPE: tl.constexpr, NATIVE: tl.constexpr):
-    """Rounded to the weight's dtype, as float32."""
-    if DTYPE == BFLOAT16:
-        return to_bfloat16(x, NATIVE)
-    if DTYPE == FLOAT16:
-        return x.to(tl.float16).to(tl.float32)
-    return x
-
-
-@triton.jit
-def _whole(x):
-    """Nearest integer, ties to even, for magnitudes to 2^22; beyond them still monotone, for a clamp."""
-    return (x + _TO_WHOLE) - _TO_WHOLE
-
-
-@triton.jit
-def _clamp(x, low, high):
-    return tl.minimum(tl.maximum(x, low), high)
-
-
-@triton.jit
-def _divisor(scale):
-    """1 where the scale is 0: what is divided by it is 0 too."""
-    return tl.where(scale == 0.0, 1.0, scale)
-
-
-@triton.jit
-def _tame(scale, DTYPE: tl.constexpr):
-    """NaN where `_quotient` would not be exact."""
-    if DTYPE == BFLOAT16:
-        safe = (scale == 0.0) | ((scale > 1e-36) & (scale < 1e36))
-        return tl.where(safe, scale, float("nan"))
-    return scale
-
-
-@triton.jit
-def _quotient(x, divisor, DTYPE: tl.constexpr, NATIVE: tl.constexpr):
-    """x / divisor rounded to the weight's dtype.
-
-    The quotient of two bfloat16 numbers is never nearer than 2^-17 of itself to a midpoint of bfloat16, so a
-    product with the reciprocal rounds to the same number; the test of all pairs of significands says so too.
-    """
-    if DTYPE == BFLOAT16:
-        return to_bfloat16(x * (1.0 / divisor), NATIVE)
-    return _own(tl.div_rn(x, divisor), DTYPE, NATIVE)
-
-
-@triton.jit
-def _to_float8(x, MANTISSA: tl.constexpr, LEAST_NORMAL: tl.constexpr):
-    """Nearest even value of a narrow format, for x in its range: adding 1.5 * 2^23 of its steps rounds x."""
-    power = (x.to(tl.int32, bitcast=True) & 0x7F800000).to(tl.float32, bitcast=True)
-    magic = tl.maximum(power, LEAST_NORMAL) * (1.5 * 2 ** (23 - MANTISSA))
-    return (x + magic) - magic
+CAST_FLOAT16 = tl.constexpr(FORMULAS.index("cast_float16"))
+CAST_BFLOAT16 = tl.constexpr(FORMULAS.index("cast_bfloat16"))
+CAST_FLOAT8 = tl.constexpr(FORMULAS.index("cast_float8"))
+QUANTO_INT8 = tl.constexpr(FORMULAS.index("quanto_int8"))
+QUANTO_FLOAT8 = tl.constexpr(FORMULAS.index("quanto_float8"))
+QUANTO_AFFINE = tl.constexpr(FORMULAS.index("quanto_affine"))
+TORCHAO_INT8 = tl.constexpr(FORMULAS.index("torchao_int8"))
+TORCHAO_FLOAT8 = tl.constexpr(FORMULAS.index("torchao_float8"))
+TORCHAO_INT4_UNPACKED = tl.constexpr(FORMULAS.index("torchao_int4_unpacked"))
+TORCHAO_INT4 = tl.constexpr(FORMULAS.index("torchao_int4"))
+LLM_INT8 = tl.constexpr(FORMULAS.index("llm_int8"))
+NEAREST = tl.constexpr(FORMULAS.index("nearest"))
+SYMMETRIC = tl.constexpr(FORMULAS.index("symmetric"))
+ASYMMETRIC = tl.constexpr(FORMULAS.index("asymmetric"))
+TORCH_AO_INT8 = tl.constexpr(FORMULAS.index("torch_ao_int8"))
+GGUF_Q8 = tl.constexpr(FORMULAS.index("gguf_q8"))
+GGUF_SYMMETRIC = tl.constexpr(FORMULAS.index("gguf_symmetric"))
+GGUF_AFFINE = tl.constexpr(FORMULAS.index("gguf_affine"))
 
 
 @triton.jit
@@ -117,16 +61,16 @@ def cast_float8(
     x, low, high, absmax, P: tl.constexpr, AT: tl.constexpr, DTYPE: tl.constexpr, NATIVE: tl.constexpr
 ):
     """P: mantissa bits, least normal, greatest; larger values differ by torch's version, so they are NaN."""
-    return tl.where(tl.abs(x) <= P[AT + 2], _to_float8(x, P[AT], P[AT + 1]), float("nan"))
+    return tl.where(tl.abs(x) <= P[AT + 2], to_float8(x, P[AT], P[AT + 1]), float("nan"))
 
 
 @triton.jit
 def quanto_int8(
     x, low, high, absmax, P: tl.constexpr, AT: tl.constexpr, DTYPE: tl.constexpr, NATIVE: tl.constexpr
 ):
-    scale = _tame(_quotient(absmax, 127.0, DTYPE, NATIVE), DTYPE)
-    codes = _clamp(_whole(_quotient(x, _divisor(scale), DTYPE, NATIVE)), -128.0, 127.0)
-    return _own(codes * scale, DTYPE, NATIVE)
+    scale = tame(quotient(absmax, 127.0, DTYPE, NATIVE), DTYPE)
+    codes = clamp(whole(quotient(x, divisor_of(scale), DTYPE, NATIVE)), -128.0, 127.0)
+    return own(codes * scale, DTYPE, NATIVE)
 
 
 @triton.jit
@@ -134,9 +78,9 @@ def quanto_float8(
     x, low, high, absmax, P: tl.constexpr, AT: tl.constexpr, DTYPE: tl.constexpr, NATIVE: tl.constexpr
 ):
     """P: mantissa bits, least normal, greatest of the float8 format."""
-    scale = _tame(_quotient(absmax, P[AT + 2], DTYPE, NATIVE), DTYPE)
-    scaled = _clamp(_quotient(x, scale, DTYPE, NATIVE), -P[AT + 2], P[AT + 2])
-    return _own(_to_float8(scaled, P[AT], P[AT + 1]) * scale, DTYPE, NATIVE)
+    scale = tame(quotient(absmax, P[AT + 2], DTYPE, NATIVE), DTYPE)
+    scaled = clamp(quotient(x, scale, DTYPE, NATIVE), -P[AT + 2], P[AT + 2])
+    return own(to_float8(scaled, P[AT], P[AT + 1]) * scale, DTYPE, NATIVE)
 
 
 @triton.jit
@@ -144,31 +88,31 @@ def quanto_affine(
     x, low, high, absmax, P: tl.constexpr, AT: tl.constexpr, DTYPE: tl.constexpr, NATIVE: tl.constexpr
 ):
     """P: greatest code, whether the shift is TinyGemm's."""
-    scale = _tame(_quotient(_own(high - low, DTYPE, NATIVE), P[AT], DTYPE, NATIVE), DTYPE)
-    codes = _quotient(_own(x - low, DTYPE, NATIVE), _divisor(scale), DTYPE, NATIVE)
-    values = _own(_clamp(_whole(codes), 0.0, P[AT]) * scale, DTYPE, NATIVE)
+    scale = tame(quotient(own(high - low, DTYPE, NATIVE), P[AT], DTYPE, NATIVE), DTYPE)
+    codes = quotient(own(x - low, DTYPE, NATIVE), divisor_of(scale), DTYPE, NATIVE)
+    values = own(clamp(whole(codes), 0.0, P[AT]) * scale, DTYPE, NATIVE)
     if P[AT + 1]:
-        half = _own(scale * 8.0, DTYPE, NATIVE)
-        return _own(values - _own(half - _own(low + half, DTYPE, NATIVE), DTYPE, NATIVE), DTYPE, NATIVE)
-    return _own(values + low, DTYPE, NATIVE)
+        half = own(scale * 8.0, DTYPE, NATIVE)
+        return own(values - own(half - own(low + half, DTYPE, NATIVE), DTYPE, NATIVE), DTYPE, NATIVE)
+    return own(values + low, DTYPE, NATIVE)
 
 
 @triton.jit
 def torchao_int8(
     x, low, high, absmax, P: tl.constexpr, AT: tl.constexpr, DTYPE: tl.constexpr, NATIVE: tl.constexpr
 ):
-    scale = tl.maximum(_quotient(absmax, 127.5, DTYPE, NATIVE), P[AT])
-    codes = _clamp(_whole(x * tl.div_rn(1.0, scale)), -128.0, 127.0)
-    return _own(codes * scale, DTYPE, NATIVE)
+    scale = tl.maximum(quotient(absmax, 127.5, DTYPE, NATIVE), P[AT])
+    codes = clamp(whole(x * tl.div_rn(1.0, scale)), -128.0, 127.0)
+    return own(codes * scale, DTYPE, NATIVE)
 
 
 @triton.jit
 def torchao_float8(
     x, low, high, absmax, P: tl.constexpr, AT: tl.constexpr, DTYPE: tl.constexpr, NATIVE: tl.constexpr
 ):
-    scale = _quotient(absmax, P[AT + 2], DTYPE, NATIVE)
-    scaled = _clamp(tl.div_rn(x, scale), -P[AT + 2], P[AT + 2])
-    return _own(_to_float8(scaled, P[AT], P[AT + 1]) * scale, DTYPE, NATIVE)
+    scale = quotient(absmax, P[AT + 2], DTYPE, NATIVE)
+    scaled = clamp(tl.div_rn(x, scale), -P[AT + 2], P[AT + 2])
+    return own(to_float8(scaled, P[AT], P[AT + 1]) * scale, DTYPE, NATIVE)
 
 
 @triton.jit
@@ -176,10 +120,10 @@ def torchao_int4_unpacked(
     x, low, high, absmax, P: tl.constexpr, AT: tl.constexpr, DTYPE: tl.constexpr, NATIVE: tl.constexpr
 ):
     """P: least scale."""
-    scale = tl.maximum(_quotient(absmax, 7.5, DTYPE, NATIVE), P[AT])
-    inverse = _quotient(1.0, scale, DTYPE, NATIVE)
-    codes = _clamp(_whole(_own(x * inverse, DTYPE, NATIVE)), -8.0, 7.0)
-    return _own(codes * scale, DTYPE, NATIVE)
+    scale = tl.maximum(quotient(absmax, 7.5, DTYPE, NATIVE), P[AT])
+    inverse = quotient(1.0, scale, DTYPE, NATIVE)
+    codes = clamp(whole(own(x * inverse, DTYPE, NATIVE)), -8.0, 7.0)
+    return own(codes * scale, DTYPE, NATIVE)
 
 
 @triton.jit
@@ -187,9 +131,9 @@ def torchao_int4(
     x, low, high, absmax, P: tl.constexpr, AT: tl.constexpr, DTYPE: tl.constexpr, NATIVE: tl.constexpr
 ):
     scale = tl.div_rn(tl.maximum(high - low, 1e-6), 15.0)
-    codes = _clamp(_whole(tl.div_rn(x - low, scale)), 0.0, 15.0) - 8.0
-    zero = _own(low + scale * 8.0, DTYPE, NATIVE)
-    return _own(codes * _own(scale, DTYPE, NATIVE) + zero, DTYPE, NATIVE)
+    codes = clamp(whole(tl.div_rn(x - low, scale)), 0.0, 15.0) - 8.0
+    zero = own(low + scale * 8.0, DTYPE, NATIVE)
+    return own(codes * own(scale, DTYPE, NATIVE) + zero, DTYPE, NATIVE)
 
 
 @triton.jit
@@ -198,8 +142,8 @@ def llm_int8(
 ):
     """P: what stands for 1 / 127."""
     largest = absmax.to(tl.float16).to(tl.float32)
-    factor = tl.div_rn(1.0, _divisor(largest)) * 127.0
-    return _whole(x.to(tl.float16).to(tl.float32) * factor) * largest * P[AT]
+    factor = tl.div_rn(1.0, divisor_of(largest)) * 127.0
+    return whole(x.to(tl.float16).to(tl.float32) * factor) * largest * P[AT]
 
 
 @triton.jit
@@ -213,7 +157,7 @@ def nearest(
     steps: tl.constexpr = P[AT]
     for i in tl.static_range(steps):
         values = tl.where(scaled > P[AT + steps + 2 + i], P[AT + 2 + i], values)
-    return _own(values * absmax, DTYPE, NATIVE)
+    return own(values * absmax, DTYPE, NATIVE)
 
 
 @triton.jit
@@ -222,7 +166,7 @@ def symmetric(
 ):
     """P: greatest code."""
     scale = tl.div_rn(absmax, P[AT])
-    return _clamp(_whole(x * tl.div_rn(1.0, _divisor(scale))), -P[AT], P[AT]) * scale
+    return clamp(whole(x * tl.div_rn(1.0, divisor_of(scale))), -P[AT], P[AT]) * scale
 
 
 @triton.jit
@@ -232,10 +176,10 @@ def asymmetric(
     """P: greatest code."""
     low = tl.minimum(low, 0.0)
     scale = tl.div_rn(tl.maximum(high, 0.0) - low, 2.0 * P[AT] + 1.0)
-    divisor = _divisor(scale)
-    zero = _whole((-P[AT] - 1.0) - tl.div_rn(low, divisor))
-    codes = _whole(x * tl.div_rn(1.0, divisor))
-    return _clamp(codes, (-P[AT] - 1.0) - zero, P[AT] - zero) * scale
+    divisor = divisor_of(scale)
+    zero = whole((-P[AT] - 1.0) - tl.div_rn(low, divisor))
+    codes = whole(x * tl.div_rn(1.0, divisor))
+    return clamp(codes, (-P[AT] - 1.0) - zero, P[AT] - zero) * scale
 
 
 @triton.jit
@@ -244,12 +188,12 @@ def torch_ao_int8(
 ):
     """P: least scale."""
     scale = tl.maximum(tl.div_rn(absmax, 127.5), P[AT])
-    return _clamp(_whole(x * tl.div_rn(1.0, scale)), -128.0, 127.0) * scale
+    return clamp(whole(x * tl.div_rn(1.0, scale)), -128.0, 127.0) * scale
 
 
 @triton.jit
 def _inverse(scale):
-    return tl.where(scale == 0.0, 0.0, tl.div_rn(1.0, _divisor(scale)))
+    return tl.where(scale == 0.0, 0.0, tl.div_rn(1.0, divisor_of(scale)))
 
 
 @triton.jit
@@ -258,7 +202,7 @@ def gguf_q8(
 ):
     scale = tl.div_rn(absmax, 127.0)
     scaled = x * _inverse(scale)
-    even = _whole(scaled)
+    even = whole(scaled)
     away = tl.where(scaled < 0.0, scaled - 0.5, scaled + 0.5)
     return tl.where(tl.abs(scaled - even) == 0.5, away, even) * scale.to(tl.float16).to(tl.float32)
 
@@ -271,7 +215,7 @@ def gguf_symmetric(
     place = tl.arange(0, x.shape[1])[None, :] * 2 + (x < 0.0).to(tl.int32)
     first = tl.min(tl.where(tl.abs(x) == absmax, place, 2 * x.shape[1]), axis=1, keep_dims=True)
     scale = tl.div_rn(tl.where(first % 2 == 1, absmax, -absmax), P[AT])
-    codes = _clamp(tl.floor(x * _inverse(scale) + (P[AT] + 0.5)), 0.0, 2.0 * P[AT] - 1.0)
+    codes = clamp(tl.floor(x * _inverse(scale) + (P[AT] + 0.5)), 0.0, 2.0 * P[AT] - 1.0)
     return (codes - P[AT]) * scale.to(tl.float16).to(tl.float32)
 
 
@@ -281,51 +225,51 @@ def gguf_affine(
 ):
     """P: greatest code."""
     scale = tl.div_rn(high - low, P[AT])
-    codes = _clamp(tl.floor((x - low) * _inverse(scale) + 0.5), 0.0, P[AT])
+    codes = clamp(tl.floor((x - low) * _inverse(scale) + 0.5), 0.0, P[AT])
     return codes * scale.to(tl.float16).to(tl.float32) + low.to(tl.float16).to(tl.float32)
 
 
 @triton.jit
 def round_trip(
-    x, low, high, absmax, NAME: tl.constexpr,
+    x, low, high, absmax, FORMULA: tl.constexpr,
     P: tl.constexpr, AT: tl.constexpr, DTYPE: tl.constexpr, NATIVE: tl.constexpr,
 ):  # fmt: skip
-    """What the formula NAME makes of values (blocks, length); their extremes are (blocks, 1), or of all."""
-    if NAME == "cast_float16":
+    """What a formula makes of values (blocks, length); their extremes are (blocks, 1), or of all."""
+    if FORMULA == CAST_FLOAT16:
         return cast_float16(x, low, high, absmax, P, AT, DTYPE, NATIVE)
-    elif NAME == "cast_bfloat16":
+    elif FORMULA == CAST_BFLOAT16:
         return cast_bfloat16(x, low, high, absmax, P, AT, DTYPE, NATIVE)
-    elif NAME == "cast_float8":
+    elif FORMULA == CAST_FLOAT8:
         return cast_float8(x, low, high, absmax, P, AT, DTYPE, NATIVE)
-    elif NAME == "quanto_int8":
+    elif FORMULA == QUANTO_INT8:
         return quanto_int8(x, low, high, absmax, P, AT, DTYPE, NATIVE)
-    elif NAME == "quanto_float8":
+    elif FORMULA == QUANTO_FLOAT8:
         return quanto_float8(x, low, high, absmax, P, AT, DTYPE, NATIVE)
-    elif NAME == "quanto_affine":
+    elif FORMULA == QUANTO_AFFINE:
         return quanto_affine(x, low, high, absmax, P, AT, DTYPE, NATIVE)
-    elif NAME == "torchao_int8":
+    elif FORMULA == TORCHAO_INT8:
         return torchao_int8(x, low, high, absmax, P, AT, DTYPE, NATIVE)
-    elif NAME == "torchao_float8":
+    elif FORMULA == TORCHAO_FLOAT8:
         return torchao_float8(x, low, high, absmax, P, AT, DTYPE, NATIVE)
-    elif NAME == "torchao_int4_unpacked":
+    elif FORMULA == TORCHAO_INT4_UNPACKED:
         return torchao_int4_unpacked(x, low, high, absmax, P, AT, DTYPE, NATIVE)
-    elif NAME == "torchao_int4":
+    elif FORMULA == TORCHAO_INT4:
         return torchao_int4(x, low, high, absmax, P, AT, DTYPE, NATIVE)
-    elif NAME == "llm_int8":
+    elif FORMULA == LLM_INT8:
         return llm_int8(x, low, high, absmax, P, AT, DTYPE, NATIVE)
-    elif NAME == "nearest":
+    elif FORMULA == NEAREST:
         return nearest(x, low, high, absmax, P, AT, DTYPE, NATIVE)
-    elif NAME == "symmetric":
+    elif FORMULA == SYMMETRIC:
         return symmetric(x, low, high, absmax, P, AT, DTYPE, NATIVE)
-    elif NAME == "asymmetric":
+    elif FORMULA == ASYMMETRIC:
         return asymmetric(x, low, high, absmax, P, AT, DTYPE, NATIVE)
-    elif NAME == "torch_ao_int8":
+    elif FORMULA == TORCH_AO_INT8:
         return torch_ao_int8(x, low, high, absmax, P, AT, DTYPE, NATIVE)
-    elif NAME == "gguf_q8":
+    elif FORMULA == GGUF_Q8:
         return gguf_q8(x, low, high, absmax, P, AT, DTYPE, NATIVE)
-    elif NAME == "gguf_symmetric":
+    elif FORMULA == GGUF_SYMMETRIC:
         return gguf_symmetric(x, low, high, absmax, P, AT, DTYPE, NATIVE)
-    elif NAME == "gguf_affine":
+    elif FORMULA == GGUF_AFFINE:
         return gguf_affine(x, low, high, absmax, P, AT, DTYPE, NATIVE)
     else:
         tl.static_assert(False, "no such formula")

@@ -15,7 +15,18 @@ import torch
 from torch import Tensor
 
 from bitlens.schemes.base import ITEM_BYTES, Scheme
-from bitlens.worker.kernels.plan import ROW, TENSOR, TILE, WARPS, Geometry, Launch, Task, geometry, launches
+from bitlens.worker.kernels.plan import (
+    FORMULAS,
+    ROW,
+    TENSOR,
+    TILE,
+    WARPS,
+    Geometry,
+    Launch,
+    Task,
+    geometry,
+    launches,
+)
 from bitlens.worker.passes import Streamer, Sums
 
 _DTYPES = {"float32": 0, "bfloat16": 1, "float16": 2}
@@ -124,7 +135,7 @@ def constants(launch: Launch, grid: Geometry, dtype: str, native: bool) -> dict[
     """What a kernel is compiled for; `native`: to run on a GPU."""
     numbers = [task.fused[1:] for task in launch.tasks]
     return {
-        "NAMES": tuple(task.fused[0] for task in launch.tasks),
+        "FORMULAS": tuple(FORMULAS.index(task.fused[0]) for task in launch.tasks),
         "BLOCKS": tuple(task.block for task in launch.tasks),
         "PLACES": tuple(sum(map(len, numbers[:index])) for index in range(len(numbers))),
         "NUMBERS": tuple(number for part in numbers for number in part),

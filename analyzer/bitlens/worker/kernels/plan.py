@@ -9,6 +9,28 @@ from typing import NamedTuple
 
 from bitlens.schemes.base import Fused, Scheme, Shape, numel, row_length
 
+FORMULAS = (
+    "cast_float16",
+    "cast_bfloat16",
+    "cast_float8",
+    "quanto_int8",
+    "quanto_float8",
+    "quanto_affine",
+    "torchao_int8",
+    "torchao_float8",
+    "torchao_int4_unpacked",
+    "torchao_int4",
+    "llm_int8",
+    "nearest",
+    "symmetric",
+    "asymmetric",
+    "torch_ao_int8",
+    "gguf_q8",
+    "gguf_symmetric",
+    "gguf_affine",
+)
+"""The formulas of `formulas.py` by number: older tritons take no names."""
+
 TILE = 1024
 """Elements that a program looks at together: 8 for each of its 4 x 32 threads."""
 WARPS = 4
