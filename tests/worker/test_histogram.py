@@ -39,3 +39,13 @@ def test_of_a_large_tensor_evenly_spaced_values_are_counted() -> None:
     assert found is not None
     assert sum(found["counts"]) == MOST_ELEMENTS
     assert max(found["counts"]) - min(found["counts"]) <= 2
+
+
+def test_a_quantized_tensor_counts_as_what_it_stands_for() -> None:
+    """torchao's tensors take no `view`; codes in a plain tensor stand for nothing known."""
+    quantization = pytest.importorskip("torchao.quantization")
+    model = torch.nn.Sequential(torch.nn.Linear(64, 32))
+    quantization.quantize_(model, quantization.Int8WeightOnlyConfig())
+    weight = model[0].weight
+    assert histogram(weight) == histogram(weight.dequantize())
+    assert histogram(torch.ones(4, dtype=torch.uint8)) is None

@@ -12,8 +12,14 @@ MOST_ELEMENTS = 1 << 20
 
 
 def histogram(weight: torch.Tensor) -> dict[str, Any] | None:
-    """`low` and `high` edge and `counts` of the finite values; None where there are none."""
-    flat = weight.detach().reshape(-1)
+    """`low` and `high` edge and `counts` of the finite values; None where there are none.
+
+    A library's quantized tensor counts as what it stands for; codes that only the library can read, as none.
+    """
+    if not weight.is_floating_point() and not weight.is_quantized:
+        return None
+    plain = type(weight) in (torch.Tensor, torch.nn.Parameter) and not weight.is_quantized
+    flat = (weight.detach() if plain else weight.detach().dequantize()).reshape(-1)
     values = flat[:: max(1, flat.numel() // MOST_ELEMENTS)].to(torch.float32)
     values = values[values.isfinite()]
     if not values.numel():
