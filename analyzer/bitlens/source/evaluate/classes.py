@@ -17,7 +17,6 @@ from bitlens.source.evaluate.values import (
     Iter,
     ModuleInstance,
     Unknown,
-    forget_lookups,
 )
 
 if TYPE_CHECKING:
@@ -82,7 +81,7 @@ class Classes:
         cls.qualname = str(cls.ns.pop("__qualname__", cls.name))
         for function in functions:
             function.owner = cls
-        forget_lookups()
+        cls.changed()
 
     def _inherited_metaclass(self, bases: list[Any]) -> Any:
         return next(
@@ -217,7 +216,7 @@ class Classes:
             elif isinstance(value, int):
                 number = value
             cls.ns[name] = self._member(cls, name, value)
-        forget_lookups()
+        cls.changed()
 
     def _member(self, cls: ClassValue, name: str, value: Any) -> Instance:
         member = Instance(cls)

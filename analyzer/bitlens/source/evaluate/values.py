@@ -6,6 +6,7 @@ Known constants, tuples, lists, dicts and sets are Python's own. Everything else
 from __future__ import annotations
 
 import itertools
+import weakref
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -63,9 +64,11 @@ class ClassValue:
     """A class: its bases, method resolution order and namespace."""
 
     __slots__ = (
+        "__weakref__",
         "annotations",
         "bases",
         "cache",
+        "extended",
         "fields",
         "host",
         "is_module",
@@ -91,12 +94,15 @@ class ClassValue:
         self.fields: dict[str, Any] | None = None
         self.metaclass: ClassValue | None = None
         self.cache: dict[str, Any] = {}
+        self.extended = False
+        """Whether it has subclasses."""
         self.mro: list[Any] = linearize(self, bases)
         self.host: type | None = next((base for base in self.mro if isinstance(base, type)), None)
         self.is_module: bool = any(isinstance(base, ClassValue) and base.is_module for base in self.mro[1:])
         self.traits: set[str] = set()
         for base in self.mro[1:]:
             if isinstance(base, ClassValue):
+                base.extended = True
                 self.traits |= base.traits
             elif isinstance(base, Unknown):
                 self.traits.add("unknown")
@@ -110,8 +116,9 @@ class ClassValue:
                 if type(base) is ClassValue and name in base.ns:
                     found = base.ns[name]
                     break
+            if not self.cache:
+                _FILLED.add(self)
             self.cache[name] = found
-            _FILLED.add(self)
         return found
 
     def lookup_after(self, owner: ClassValue, name: str) -> Any:
@@ -126,7 +133,14 @@ class ClassValue:
     def set(self, name: str, value: Any) -> None:
         """Assign a class attribute."""
         self.ns[name] = value
-        forget_lookups()
+        self.changed()
+
+    def changed(self) -> None:
+        """Drop the cached lookups that a change of `ns` may concern."""
+        if self.extended:
+            forget_lookups()
+        else:
+            self.cache.clear()
 
     def derives(self, other: Any) -> bool:
         """Whether `other` (a class or a host type) is in the order."""
@@ -136,11 +150,11 @@ class ClassValue:
         return f"<class {self.qualname}>"
 
 
-_FILLED: set[ClassValue] = set()
+_FILLED: weakref.WeakSet[ClassValue] = weakref.WeakSet()
 
 
 def forget_lookups() -> None:
-    """Drop every cached attribute lookup; called when a class changes."""
+    """Drop every cached attribute lookup; called when a class that has subclasses changes."""
     for filled in _FILLED:
         filled.cache.clear()
     _FILLED.clear()
