@@ -7,6 +7,7 @@ from typing import Any
 
 from bitlens.measurement import Environment, Histogram, Layer, Line, Model, SchemeResult, Tensor
 from bitlens.problems import Problem
+from bitlens.report_json import scheme_result
 from bitlens.worker.wire import Event
 
 
@@ -19,6 +20,9 @@ class Collector:
         """How many layers the worker announced."""
         self.problems: list[Problem] = []
         self.layers: list[Layer] = []
+        """Those that were measured, as they arrived."""
+        self._known: dict[str, Layer] = {}
+        """By path, in the order of the first event: estimates until the measurement arrives."""
         self._head: Event | None = None
         self._lines: tuple[Line, ...] = ()
         self._totals: Event = {"schemes": {}, "dtypes": {}}
@@ -36,8 +40,12 @@ class Collector:
             )
         elif kind == "model":
             self._head, self.expected = event, event["layers"]
+            self._known.clear()
+        elif kind == "estimate":
+            self._known[event["path"]] = _layer(event)
         elif kind == "layer":
-            self.layers.append(_layer(event))
+            layer = self._known[event["path"]] = _layer(event)
+            self.layers.append(layer)
         elif kind == "lines":
             self._lines = tuple(Line(**{**line, "paths": tuple(line["paths"])}) for line in event["lines"])
         elif kind == "totals":
@@ -45,11 +53,17 @@ class Collector:
         elif kind == "problem":
             self.problems.append(_problem(event))
 
+    @property
+    def estimated(self) -> bool:
+        """Whether some layers are known by estimates alone."""
+        return len(self._known) > len(self.layers)
+
     def model(self) -> Model | None:
         """The model so far; None if the worker never had one. Its sums are those of its layers."""
         head = self._head
         if head is None:
             return None
+        layers = tuple(self._known.values())
         return Model(
             name=head["name"],
             class_=head["class"],
@@ -57,12 +71,12 @@ class Collector:
             line=head["line"],
             weights=head["weights"],
             weights_from=head["weights_from"],
-            parameters=sum(layer.parameters for layer in self.layers),
-            bytes=sum(layer.bytes for layer in self.layers),
-            buffer_bytes=sum(layer.buffer_bytes for layer in self.layers),
+            parameters=sum(layer.parameters for layer in layers),
+            bytes=sum(layer.bytes for layer in layers),
+            buffer_bytes=sum(layer.buffer_bytes for layer in layers),
             dtypes=self._totals["dtypes"],
             schemes=_schemes(self._totals["schemes"]),
-            layers=tuple(self.layers),
+            layers=layers,
             lines=self._lines,
             problems=tuple(self.problems) + tuple(_note(text, head) for text in head["notes"]),
         )
@@ -77,7 +91,7 @@ def _layer(event: Event) -> Layer:
 
 
 def _schemes(entries: Mapping[str, Mapping[str, Any]]) -> dict[str, SchemeResult]:
-    return {name: SchemeResult(**entry) for name, entry in entries.items()}
+    return {name: scheme_result(entry) for name, entry in entries.items()}
 
 
 def _problem(event: Event) -> Problem:

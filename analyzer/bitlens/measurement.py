@@ -26,6 +26,8 @@ class SchemeResult:
     """Bytes of all buffers after the conversion; quanto, for example, adds two scales to a layer."""
     relative_error: float | None = None
     """‖W−Ŵ‖/‖W‖ (Frobenius) over the converted weights; None where none are, or no values are known."""
+    interval: tuple[float, float] | None = None
+    """Where `relative_error` is an estimate from sampled rows: a 95 % interval that should hold the exact one."""
     sqnr_db: float | None = None
     """−20·log10(relative_error); None where the error is None or 0."""
     max_abs_error: float | None = None

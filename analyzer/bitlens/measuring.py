@@ -13,7 +13,7 @@ from bitlens import __version__, interpreters, memory
 from bitlens.cells import in_cells
 from bitlens.client import Worker
 from bitlens.collect import Collector
-from bitlens.measurement import Environment, Model, Report
+from bitlens.measurement import Environment, Model, Report, SchemeResult
 from bitlens.problems import BitlensError, Problem
 from bitlens.reading import reading
 from bitlens.schemes import DEFAULT_IDS
@@ -41,6 +41,8 @@ class Options:
     """Bytes; 0 for none, None for the default, `memory.default_limit()`."""
     model: str | None = None
     config: str | None = None
+    estimate: bool = False
+    """Stop after a first estimate from sampled rows."""
     histograms: bool = False
 
 
@@ -52,6 +54,8 @@ class Progress:
     done: int
     total: int | None
     layer: str
+    estimates: dict[str, SchemeResult] | None = None
+    """The whole model by estimates, once, when these are there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,9 +114,11 @@ def _run(worker: Worker, job: Job, on_event: Callable[[Progress], None] | None) 
     collector = Collector()
     for event in worker.run(job):
         collector.take(event)
-        if on_event and event["event"] in ("model", "layer"):
+        if on_event and event["event"] in ("model", "layer", "totals"):
+            model = collector.model() if event["event"] == "totals" and collector.estimated else None
+            done, path = len(collector.layers), event.get("path", "")
             on_event(
-                Progress(job.name or "", len(collector.layers), collector.expected, event.get("path", ""))
+                Progress(job.name or "", done, collector.expected, path, model.schemes if model else None)
             )
     return collector
 
@@ -139,6 +145,7 @@ def _base_job(options: Options) -> Job:
         allow_network=options.allow_network,
         memory_limit=_memory_limit(options),
         histograms=options.histograms,
+        estimate=options.estimate,
         config=str(Path(options.config).absolute()) if options.config else None,
     )
 

@@ -22,6 +22,7 @@ _ABSENT_IF_NONE = (
     "overflow",
     "underflow",
     "instead",
+    "interval",
     "cell",
     "histogram",
     "least_parameters",
@@ -116,7 +117,14 @@ def _layer(data: Mapping[str, Any]) -> Layer:
 
 
 def _schemes(data: Mapping[str, Any]) -> dict[str, SchemeResult]:
-    return {name: _known(SchemeResult, result) for name, result in data["schemes"].items()}
+    return {name: scheme_result(result) for name, result in data["schemes"].items()}
+
+
+def scheme_result(data: Mapping[str, Any]) -> SchemeResult:
+    """One result from its keys."""
+    interval = data.get("interval")
+    result: SchemeResult = _known(SchemeResult, data, interval=tuple(interval) if interval else None)
+    return result
 
 
 def _problems(data: Mapping[str, Any]) -> tuple[Problem, ...]:

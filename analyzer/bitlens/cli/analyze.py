@@ -83,5 +83,5 @@ def _measured(arguments: argparse.Namespace) -> Report:
         return measure(
             arguments.target,
             chosen,
-            lambda event: bars.show(event.model, event.done, event.total, event.layer),
+            bars.take,
         )

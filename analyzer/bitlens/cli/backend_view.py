@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from bitlens.cli.layers import AS_IS, WEIGHT_ERROR, View, has_parameters, known_columns, rows, same
+from bitlens.cli.layers import (
+    AS_IS,
+    ESTIMATE,
+    WEIGHT_ERROR,
+    View,
+    error_text,
+    has_parameters,
+    known_columns,
+    rows,
+    same,
+)
 from bitlens.cli.messages import place_of
 from bitlens.cli.report_view import headline, patterns, provenance, some
 from bitlens.cli.table import Block, Column, Table, Words, problem_lines
@@ -66,7 +76,7 @@ def _sentence(model: Model, scheme: str) -> str:
     sizes = f"{size(model.bytes)} now, {size(result.bytes)} then{share}{buffers}"
     done = sum(layer.schemes[scheme].converted for layer in model.layers if scheme in layer.schemes)
     layers = sum(map(has_parameters, model.layers))
-    error = f" · {WEIGHT_ERROR} {percent(result.relative_error)}" if result.converted else ""
+    error = f" · {WEIGHT_ERROR} {error_text(result)}" if result.converted else ""
     return f"{scheme}: {sizes} · {done} of {layers} layers converted{error}"
 
 
@@ -126,7 +136,8 @@ def _error(layers: Sequence[Layer], scheme: str) -> Words:
     unmeasured = len(results) - len(errors)
     if not errors:
         return Words(UNKNOWN, "warning")
-    return Words(percent_range(min(errors), max(errors)), "warning" if unmeasured else "")
+    about = ESTIMATE if any(result.interval for result in results) else ""
+    return Words(about + percent_range(min(errors), max(errors)), "warning" if unmeasured else "")
 
 
 def _left_alone(model: Model, scheme: str) -> Iterator[Words]:

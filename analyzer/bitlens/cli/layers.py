@@ -9,11 +9,13 @@ from pathlib import Path
 from bitlens.cli.messages import place_of
 from bitlens.cli.table import Column, Table, Words
 from bitlens.cli.tree import ITSELF, Node, cut, fold, grow
-from bitlens.measurement import Layer, Model
-from bitlens.quantities import NO_VALUE, UNKNOWN, count, percent_range, size
+from bitlens.measurement import Layer, Model, SchemeResult
+from bitlens.quantities import NO_VALUE, UNKNOWN, count, percent, percent_range, size
 
 WEIGHT_ERROR = "weight error"
 AS_IS = "as is"
+ESTIMATE = "~"
+"""Before an error that is estimated from sampled rows."""
 
 
 @dataclass(frozen=True)
@@ -145,7 +147,15 @@ def _error(layers: list[Layer], scheme: str) -> Words:
         return Words(UNKNOWN, "quiet")
     overflow = sum(result.overflow or 0 for result in converted)
     lost = f", {count(overflow)} to inf" if overflow else ""
-    return Words(percent_range(min(errors), max(errors)) + lost, "warning" if overflow else "")
+    about = ESTIMATE if any(result.interval for result in converted) else ""
+    return Words(about + percent_range(min(errors), max(errors)) + lost, "warning" if overflow else "")
+
+
+def error_text(result: SchemeResult) -> str:
+    """A weight error; an estimate with its interval."""
+    if result.interval is None or result.relative_error is None:
+        return percent(result.relative_error)
+    return f"{ESTIMATE}{percent(result.relative_error)} ({percent_range(*result.interval)})"
 
 
 def _place(layers: list[Layer]) -> str:

@@ -9,7 +9,16 @@ from bitlens import backends, schemes
 from bitlens.measuring import Options
 from bitlens.problems import BitlensError, Problem
 
-_SAME_NAME = ("python", "device", "allow_network", "time_limit", "memory_limit", "model", "config")
+_SAME_NAME = (
+    "python",
+    "device",
+    "allow_network",
+    "time_limit",
+    "memory_limit",
+    "model",
+    "config",
+    "estimate",
+)
 
 
 def options(arguments: argparse.Namespace) -> Options:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from bitlens.cli.layers import WEIGHT_ERROR, View, has_parameters, layer_table
+from bitlens.cli.layers import ESTIMATE, WEIGHT_ERROR, View, error_text, has_parameters, layer_table
 from bitlens.cli.messages import place_of
 from bitlens.cli.table import Block, Column, Table, Words, problem_lines
 from bitlens.measurement import Line, Model, Report, SchemeResult
@@ -27,6 +27,8 @@ def report_blocks(report: Report, view: View) -> list[Block]:
         blocks += [*_model_blocks(model, view), Words("")]
     if any(model.layers for model in report.models):
         blocks += [Words(line, "quiet") for line in LEGEND.splitlines()]
+    if any(result.interval for model in report.models for result in model.schemes.values()):
+        blocks.append(Words(f"{ESTIMATE} is an estimate from sampled rows, with its 95 % interval.", "quiet"))
     return blocks + list(problem_lines(report.problems))
 
 
@@ -117,7 +119,7 @@ def _scheme_table(model: Model) -> Table:
 
 def _scheme_row(name: str, result: SchemeResult, now: int | None, casts: list[str]) -> tuple[Words, ...]:
     share = percent(result.bytes / now) if now else UNKNOWN
-    error = percent(result.relative_error) if result.converted else "nothing converted"
+    error = error_text(result) if result.converted else "nothing converted"
     counts = (getattr(result, cast) for cast in casts)
     cells = (
         Words(NO_VALUE, "quiet") if n is None else Words(count(n), "warning" if n else "") for n in counts

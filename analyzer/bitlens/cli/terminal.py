@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import Progress as RichProgress
 from rich.table import Column as RichColumn
 from rich.table import Table as RichTable
 from rich.text import Text
 
+from bitlens.cli.layers import error_text
 from bitlens.cli.table import Block, Column, Table, Words
+from bitlens.measuring import Progress
+from bitlens.quantities import size
 
 _STYLES = {
     "": "",
@@ -83,7 +87,7 @@ class Bars:
 
     def __init__(self, console: Console) -> None:
         self._tasks: dict[str, TaskID] = {}
-        self._progress = Progress(
+        self._progress = RichProgress(
             TextColumn("{task.description}", markup=False),
             BarColumn(),
             MofNCompleteColumn(),
@@ -100,6 +104,14 @@ class Bars:
 
     def __exit__(self, *_: object) -> None:
         self._progress.stop()
+
+    def take(self, event: Progress) -> None:
+        """Move a bar; what is estimated already is written above it."""
+        self.show(event.model, event.done, event.total, event.layer)
+        for scheme, result in (event.estimates or {}).items():
+            if result.converted and result.relative_error is not None:
+                said = f"{event.model}, {scheme}: {size(result.bytes)}, weight error {error_text(result)}"
+                self._progress.console.print(Text(Words(said).text, _STYLES["quiet"]))
 
     def show(self, model: str, done: int, total: int | None, layer: str) -> None:
         """Move the bar of `model`; a bar appears with its first event."""

@@ -89,6 +89,8 @@ class Scheme(ABC):
     """What is to be said of every number of this scheme, e.g. that the formula was never run."""
     needs_data: bool = False
     """Whether the values depend on samples of real input: then there are bytes, but no round trip."""
+    needs_whole: bool = False
+    """Whether the blocks depend on what `prepare` finds in the whole weight."""
     arithmetic: Literal["weight", "wide", "float32"] = "weight"
     """"weight": computed in the weight's own dtype; "wide": in float32, or float64 for a float64 weight."""
 

@@ -68,7 +68,7 @@ class Bitsandbytes4bit(Scheme):
         self.title = f"{kind} weights of bitsandbytes{', scales quantized too' if double else ''}"
         self.granularity = "block of 64 of the flattened weight"
         self.bytes_per_weight = 0.5 + ((1 + 4 / _OUTER) if double else 4) / _BLOCK
-        self.double = double
+        self.double = self.needs_whole = double
         self._values = values
 
     def block(self, shape: Shape, dtype: str) -> int:

@@ -27,6 +27,7 @@ class Hqq(Scheme):
     library = "hqq"
     granularity = "group of 64 along the row"
     arithmetic = "float32"
+    needs_whole = True
 
     def __init__(self, bits: int) -> None:
         self.id = f"hqq.int{bits}_g64"

@@ -32,6 +32,8 @@ class _State(NamedTuple):
 class QuantoHqq(QuantoAffine):
     """QuantoAffine with shifts improved over the whole weight."""
 
+    needs_whole = True
+
     def __init__(self, bits: int) -> None:
         super().__init__(bits)
         self.id = f"quanto.qint{bits}_hqq"

@@ -13,7 +13,7 @@ from bitlens.worker import tensors
 from bitlens.worker.failure import Refused
 from bitlens.worker.kernels.transfer import on_device
 from bitlens.worker.loads import Loads, Read
-from bitlens.worker.stream import MAX_LAYERS, LayerSource, Stream
+from bitlens.worker.stream import MAX_LAYERS, LayerSource, Stream, dtypes_of
 from bitlens.worker.trace import Before, Constructions, Place
 
 
@@ -28,7 +28,7 @@ def measure(model: torch.nn.Module, stream: Stream, seen: Constructions, loads: 
         layers=len(layers),
         notes=loads.notes,
     )
-    for layer in on_device(layers, device):
+    for layer in on_device(stream.first(layers), device):
         stream.layer(layer)
     stream.end(lines_of(model, seen.place), dtypes_of(layers))
 
@@ -162,16 +162,6 @@ def _weights(model: torch.nn.Module, layers: list[LayerSource], loads: Loads) ->
         return "checkpoint", sources[0]
     complete = all(t.name in layer.stored for layer in layers for t in layer.tensors if t.kind == "parameter")
     return ("initial" if complete else "shapes"), None
-
-
-def dtypes_of(layers: list[LayerSource]) -> dict[str, int]:
-    """Parameters by dtype, ties once."""
-    counts: dict[str, int] = defaultdict(int)
-    for layer in layers:
-        for tensor in layer.tensors:
-            if tensor.kind == "parameter" and tensor.tied_to is None:
-                counts[tensor.dtype] += _product(tensor.shape)
-    return dict(counts)
 
 
 def _product(shape: tuple[int, ...]) -> int:

@@ -9,14 +9,14 @@ import torch
 
 from bitlens.backends.facts import TensorFacts
 from bitlens.worker import trace
-from bitlens.worker.checkpoints.base import CheckpointError
+from bitlens.worker.checkpoints.base import Checkpoint, CheckpointError
 from bitlens.worker.checkpoints.from_config import build_from_config
-from bitlens.worker.checkpoints.layers import CheckpointLayer, describe
+from bitlens.worker.checkpoints.layers import CheckpointLayer, describe, infer_layers
 from bitlens.worker.checkpoints.opening import locate, open_checkpoint
 from bitlens.worker.failure import Failure
 from bitlens.worker.kernels.transfer import on_device
-from bitlens.worker.live import dtypes_of, kept_in_float, lines_of
-from bitlens.worker.stream import LayerSource, Stream
+from bitlens.worker.live import kept_in_float, lines_of
+from bitlens.worker.stream import ESTIMATED_FROM, LayerSource, Stream, dtypes_of
 from bitlens.worker.wire import Job
 
 
@@ -30,6 +30,8 @@ def measure(job: Job, stream: Stream, device: str) -> None:
     if job.config:
         folder = job.config if os.path.isdir(job.config) else os.path.dirname(job.config)
     with open_checkpoint(file) as checkpoint:
+        if folder is not None and not job.estimate:
+            _first_answer(checkpoint, stream)
         with trace.constructions() as seen:
             model, problems = _class_of(folder)
         described = describe(checkpoint, model=model)
@@ -45,10 +47,26 @@ def measure(job: Job, stream: Stream, device: str) -> None:
         )
         for problem in problems + described.problems:
             stream.problem(Failure(problem.code, problem.message, problem.file), "warning")
-        for layer in on_device(layers, device):
+        for layer in on_device(stream.first(layers, checkpoint.release), device):
             stream.layer(layer)
             checkpoint.release()
         stream.end(lines_of(known, seen.place) if known is not None else [], dtypes_of(layers))
+
+
+def _first_answer(checkpoint: Checkpoint, stream: Stream) -> None:
+    """Estimates by names and shapes, while the library that has the class is not even imported."""
+    if sum(checkpoint.info(name).bytes for name in checkpoint.names()) < ESTIMATED_FROM:
+        return
+    nowhere = trace.Constructions()
+    layers = [_source(layer, None, nowhere, {}) for layer in infer_layers(checkpoint)]
+    stream.begin(
+        **{"class": checkpoint.format},
+        weights="checkpoint",
+        weights_from=checkpoint.files[0],
+        layers=len(layers),
+        notes=[],
+    )
+    stream.estimates(layers, checkpoint.release)
 
 
 def _class_of(folder: str | None) -> tuple[torch.nn.Module | None, list[CheckpointError]]:

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, Callable, NamedTuple
 
 import torch
 
 from bitlens.backends.facts import LayerFacts, TensorFacts
+from bitlens.worker.checkpoints.base import scattered_reads
+from bitlens.worker.estimate import Estimator
 from bitlens.worker.failure import Failure
 from bitlens.worker.histogram import histogram
 from bitlens.worker.measure import Measurer
 from bitlens.worker.wire import Event, Job
 
+ESTIMATED_FROM = 1 << 30
+"""Bytes of a model from which on estimates come first: below, the exact answer takes a few seconds."""
 MAX_LAYERS = 200_000
 """More layers than any real model; a program that makes more is stopped with a clear message."""
 
@@ -65,28 +70,32 @@ class Stream:
 
     def layer(self, source: LayerSource) -> None:
         """Measure one layer and send it."""
-        facts = source.before or LayerFacts(
-            source.path, source.type, source.bases, source.tensors, source.kept, source.leaf
-        )
-        own = [t for t in source.tensors if t.tied_to is None]
-        parameters = [t for t in own if t.kind == "parameter"]
-        self._send(
-            {
-                "event": "layer",
-                "path": source.path,
-                "type": source.type,
-                "file": source.file,
-                "line": source.line,
-                "parameters": sum(_elements(t.shape) for t in parameters),
-                "bytes": sum(t.bytes for t in parameters),
-                "buffer_bytes": sum(t.bytes for t in own if t.kind == "buffer"),
-                "dtype": _main_dtype(source.tensors),
-                "tensors": [asdict(t) for t in source.tensors],
-                "schemes": self._measurer.layer(facts, _Values(source)),
-                "note": source.note,
-                **({"histogram": _spread(source)} if self._job.histograms else {}),
-            }
-        )
+        spread = {"histogram": _spread(source)} if self._job.histograms else {}
+        schemes = self._measurer.layer(_facts(source), _Values(source))
+        self._send({**_described(source), "event": "layer", "schemes": schemes, **spread})
+
+    def first(
+        self, sources: Sequence[LayerSource], done: Callable[[], None] = lambda: None
+    ) -> list[LayerSource]:
+        """The layers in the order in which to send them; of a large model their estimates are sent before.
+
+        After estimates the largest layers come first, and none where the job wants estimates alone. `done` is
+        called after each estimate.
+        """
+        if not self._job.estimate and sum(t.bytes for s in sources for t in s.tensors) < ESTIMATED_FROM:
+            return list(sources)
+        self.estimates(sources, done)
+        return [] if self._job.estimate else sorted(sources, key=_largest_first)
+
+    def estimates(self, sources: Sequence[LayerSource], done: Callable[[], None] = lambda: None) -> None:
+        """Send an estimate of each layer and of the whole."""
+        estimator = Estimator(self._job.schemes)
+        for source in sources:
+            with scattered_reads():
+                schemes = estimator.layer(_facts(source), _Values(source))
+            self._send({**_described(source), "event": "estimate", "schemes": schemes})
+            done()
+        self._send({"event": "totals", "schemes": estimator.totals(), "dtypes": dtypes_of(sources)})
 
     def problem(self, failure: Failure, severity: str) -> None:
         """Send something that the reader of this model should know."""
@@ -97,7 +106,47 @@ class Stream:
         for note in self._measurer.notes:
             self.problem(Failure("gpu-fallback", note), "information")
         self._send({"event": "lines", "lines": lines})
-        self._send({"event": "totals", "schemes": self._measurer.totals(), "dtypes": dtypes})
+        if not self._job.estimate:
+            self._send({"event": "totals", "schemes": self._measurer.totals(), "dtypes": dtypes})
+
+
+def dtypes_of(layers: Sequence[LayerSource]) -> dict[str, int]:
+    """Parameters by dtype, ties once."""
+    counts: dict[str, int] = defaultdict(int)
+    for layer in layers:
+        for tensor in layer.tensors:
+            if tensor.kind == "parameter" and tensor.tied_to is None:
+                counts[tensor.dtype] += _elements(tensor.shape)
+    return dict(counts)
+
+
+def _facts(source: LayerSource) -> LayerFacts:
+    return source.before or LayerFacts(
+        source.path, source.type, source.bases, source.tensors, source.kept, source.leaf
+    )
+
+
+def _described(source: LayerSource) -> dict[str, Any]:
+    """What an event says of a layer besides its schemes."""
+    own = [t for t in source.tensors if t.tied_to is None]
+    parameters = [t for t in own if t.kind == "parameter"]
+    return {
+        "path": source.path,
+        "type": source.type,
+        "file": source.file,
+        "line": source.line,
+        "parameters": sum(_elements(t.shape) for t in parameters),
+        "bytes": sum(t.bytes for t in parameters),
+        "buffer_bytes": sum(t.bytes for t in own if t.kind == "buffer"),
+        "dtype": _main_dtype(source.tensors),
+        "tensors": [asdict(t) for t in source.tensors],
+        "note": source.note,
+    }
+
+
+def _largest_first(source: LayerSource) -> tuple[bool, int]:
+    """Tied layers last: a storage belongs to its first owner."""
+    return any(t.tied_to for t in source.tensors), -sum(t.bytes for t in source.tensors)
 
 
 class _Values(Mapping[str, torch.Tensor]):

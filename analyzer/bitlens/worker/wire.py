@@ -8,7 +8,8 @@ The worker answers each job with events `{"event": NAME, ...}`:
     started      torch is loaded and the job begins; its time limit counts from here
     environment  python, executable, torch, device, device_name, libraries
     model        name, class, file, line, weights, weights_from, layers (how many will follow)
-    layer        one layer in the form of the JSON document
+    estimate     as layer, from sampled rows: a first answer, one for each layer in the model's order
+    layer        one layer in the form of the JSON document; the largest first where estimates came before
     lines        lines of the model in the form of the JSON document
     totals       schemes of the whole model
     problem      code, message, file, line, severity
@@ -45,6 +46,8 @@ class Job:
     """program: the expression that is the model once the slice has run."""
     name: str | None = None
     line: int | None = None
+    estimate: bool = False
+    """checkpoint: stop after the estimates; large ones are always estimated first."""
     histograms: bool = False
     """Whether layers say how their weights are spread; costs another look at one tensor of each."""
     config: str | None = None

@@ -7,7 +7,8 @@ import mmap
 import os
 import stat
 from abc import ABC, abstractmethod
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -104,6 +105,20 @@ def stamp(file: BinaryIO) -> tuple[int, ...]:
     return (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
 
 
+_scattered = False
+
+
+@contextmanager
+def scattered_reads() -> Iterator[None]:
+    """Of tensors that are read meanwhile only a few rows will be looked at: no pages around them are read."""
+    global _scattered
+    before, _scattered = _scattered, True
+    try:
+        yield
+    finally:
+        _scattered = before
+
+
 def map_tensor(
     path: str, expected: tuple[int, ...], offset: int, shape: tuple[int, ...], dtype: torch.dtype
 ) -> torch.Tensor:
@@ -121,6 +136,8 @@ def map_tensor(
         if stamp(file) != expected:
             raise CheckpointError("changed", "The file was written to while it was read; start again.", path)
         pages = mmap.mmap(file.fileno(), inset + nbytes, access=mmap.ACCESS_COPY, offset=offset - inset)
+        if _scattered and hasattr(mmap, "MADV_RANDOM"):
+            pages.madvise(mmap.MADV_RANDOM)
     raw = torch.frombuffer(pages, dtype=torch.uint8, count=nbytes, offset=inset)
     if offset % dtype.itemsize:
         raw = raw.clone()

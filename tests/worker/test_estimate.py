@@ -1,0 +1,130 @@
+"""Estimates from sampled rows: intervals that hold the exact error, and where no rows can tell, none."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from backends import models
+from bitlens.collect import Collector
+from bitlens.worker import estimate, stored, stream
+from bitlens.worker.estimate import Estimator
+from bitlens.worker.measure import Measurer
+from bitlens.worker.wire import Job
+from safetensors.torch import save_file
+from torch import nn
+
+BY_ROWS = (
+    "quanto.qint8",
+    "quanto.qint4",
+    "torchao.int8_weight_only",
+    "torchao.float8_weight_only",
+    "bitsandbytes.nf4",
+    "gguf.q4_0",
+    "int4.symmetric.g128",
+    "float16",
+)
+WHOLE = ("int8.symmetric.tensor", "hqq.int4_g64", "bitsandbytes.nf4_double", "quanto.qint4_hqq")
+
+
+def test_at_least_nine_of_ten_intervals_hold_the_exact_error_of_a_real_checkpoint() -> None:
+    estimator, measurer = Estimator(BY_ROWS), Measurer(BY_ROWS)
+    held: dict[str, list[bool]] = {id: [] for id in BY_ROWS}
+    for facts, own in models.layers(models.minilm()):
+        guess, exact = estimator.layer(facts, own), measurer.layer(facts, own)
+        for id in BY_ROWS:
+            assert {**guess[id], "converted": None}.keys() >= exact[id].keys()
+            assert (guess[id]["bytes"], guess[id]["converted"]) == (
+                exact[id]["bytes"],
+                exact[id]["converted"],
+            )
+            low, high = guess[id].get("interval") or (0.0, 0.0)
+            if high > low:
+                held[id].append(low <= exact[id]["relative_error"] <= high)
+    sampled = [one for found in held.values() for one in found]
+    assert all(len(found) >= 37 for found in held.values())
+    assert sum(sampled) >= 0.9 * len(sampled)
+    for id, total in estimator.totals().items():
+        low, high = total["interval"]
+        assert low <= measurer.totals()[id]["relative_error"] <= high
+
+
+def test_sampled_rows_are_the_same_every_time_and_differ_between_layers() -> None:
+    [(facts, own)] = models.layers(nn.ModuleDict({"fc": nn.Linear(512, 2048, bias=False)}))
+    twice = [Estimator(["quanto.qint8"]).layer(facts, own)["quanto.qint8"] for _ in range(2)]
+    assert twice[0] == twice[1]
+    weight = own["weight"].detach()
+    scheme = estimate.schemes.get("quanto.qint8")
+    one, other = (estimate.sample(weight, scheme, "weight", estimate._Rows(path)) for path in "ab")
+    assert one is not None and other is not None and not torch.equal(one.errors, other.errors)
+    assert len(one.errors) < one.units == 2048
+
+
+@pytest.mark.parametrize("scheme_id", WHOLE)
+def test_formats_that_need_the_whole_tensor_have_no_estimate_where_it_is_large(scheme_id: str) -> None:
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(512, 512, bias=False), nn.Linear(64, 64, bias=False))
+    estimator = Estimator([scheme_id])
+    large, small = (estimator.layer(facts, own)[scheme_id] for facts, own in models.layers(model))
+    assert large["relative_error"] is None and estimator.totals()[scheme_id]["relative_error"] is None
+    [_, (facts, own)] = models.layers(model)
+    exact = Measurer([scheme_id]).layer(facts, own)[scheme_id]["relative_error"]
+    assert small["relative_error"] == pytest.approx(exact, rel=1e-6)
+
+
+def test_values_that_are_not_finite_get_no_estimate() -> None:
+    layer = nn.ModuleDict({"fc": nn.Linear(512, 512, bias=False)})
+    layer["fc"].weight.data[:] = float("nan")
+    [(facts, own)] = models.layers(layer)
+    assert Estimator(["quanto.qint8"]).layer(facts, own)["quanto.qint8"]["relative_error"] is None
+
+
+@pytest.fixture
+def checkpoint(tmp_path: Path) -> Path:
+    torch.manual_seed(0)
+    path = tmp_path / "net.safetensors"
+    save_file(
+        {f"{name}.weight": torch.randn(size, 600) for name, size in zip("abc", (300, 700, 500), strict=True)},
+        path,
+    )
+    return path
+
+
+def events_of(checkpoint: Path, **options: bool) -> list[dict]:
+    events: list[dict] = []
+    job = Job("checkpoint", ("quanto.qint8",), file=str(checkpoint), name="net", **options)
+    stored.measure(job, stream.Stream(job, events.append), "cpu")
+    return events
+
+
+def test_a_large_checkpoint_is_estimated_first_then_measured_largest_layer_first(
+    checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stream, "ESTIMATED_FROM", 1000)
+    events = events_of(checkpoint)
+    assert [e["path"] for e in events if e["event"] == "estimate"] == ["a", "b", "c"]
+    assert [e["path"] for e in events if e["event"] == "layer"] == ["b", "c", "a"]
+    collector, seen = Collector(), []
+    for event in events:
+        collector.take(event)
+        model = collector.model()
+        seen.append(
+            [layer.schemes["quanto.qint8"].interval is None for layer in model.layers] if model else []
+        )
+    assert [False, False, False] in seen and [False, True, False] in seen and seen[-1] == [True, True, True]
+    assert [layer.path for layer in model.layers] == ["a", "b", "c"]
+    assert model.schemes["quanto.qint8"].interval is None
+
+
+def test_a_small_checkpoint_is_measured_at_once(checkpoint: Path) -> None:
+    assert "estimate" not in {event["event"] for event in events_of(checkpoint)}
+
+
+def test_estimates_alone_where_asked_for(checkpoint: Path) -> None:
+    events = events_of(checkpoint, estimate=True)
+    assert "layer" not in {event["event"] for event in events}
+    [totals] = [event for event in events if event["event"] == "totals"]
+    low, high = totals["schemes"]["quanto.qint8"]["interval"]
+    [exact] = [event for event in events_of(checkpoint) if event["event"] == "totals"]
+    assert low < exact["schemes"]["quanto.qint8"]["relative_error"] < high
