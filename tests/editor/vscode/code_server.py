@@ -66,7 +66,13 @@ class CodeServer:
         """Nothing of the virtual environment that runs the tests: it would be found as an active one."""
         kept = {key: value for key, value in os.environ.items() if key not in ("VIRTUAL_ENV", "CONDA_PREFIX")}
         path = self.path or ":".join(part for part in kept["PATH"].split(":") if ".venv" not in part)
-        return kept | {"PATH": path, "OMP_NUM_THREADS": "1", "XDG_CACHE_HOME": str(self.user / "cache")}
+        # Without VSCODE_CLI it asks a login shell for more of an environment, PATH among it.
+        return kept | {
+            "PATH": path,
+            "VSCODE_CLI": "1",
+            "OMP_NUM_THREADS": "1",
+            "XDG_CACHE_HOME": str(self.user / "cache"),
+        }
 
     def settings(self, **values: Any) -> None:
         """Write the user's settings, and the machine's, from where machine settings are read."""

@@ -49,19 +49,13 @@ def pack(vsix: Path, name: str, api: str, first: Path, second: Path) -> Path:
     return _write(vsix, described, files)
 
 
-def language_pack(vsix: Path) -> Path:
-    """Write an extension that says VS Code is to be had in Simplified Chinese."""
-    translations = [{"id": "vscode", "path": "./main.i18n.json"}]
-    language = {"languageId": "zh-cn", "languageName": "Chinese", "translations": translations}
-    described = {
-        "name": "zh",
-        "publisher": "stand-in",
-        "version": "99.0.0",
-        "engines": {"vscode": "^1.91.0"},
-        "contributes": {"localizations": [language]},
-    }
-    texts = {"version": "1.0.0", "contents": {"vs/base/common/date": {"date.fromNow.now": "现在"}}}
-    return _write(vsix, described, {"main.i18n.json": json.dumps(texts)})
+def language_pack(user: Path) -> None:
+    """Write what installing a language pack leaves in a user-data-dir: Simplified Chinese, of one text."""
+    texts = user / "main.i18n.json"
+    contents = {"vs/base/common/date": {"date.fromNow.now": "现在"}}
+    texts.write_text(json.dumps({"version": "1.0.0", "contents": contents}), "utf-8")
+    pack = {"hash": "stand-in", "label": "中文", "extensions": [], "translations": {"vscode": str(texts)}}
+    (user / "languagepacks.json").write_text(json.dumps({"zh-cn": pack}), "utf-8")
 
 
 def _write(vsix: Path, described: dict[str, object], files: dict[str, str]) -> Path:

@@ -116,7 +116,7 @@ def test_everything_of_ours_is_in_chinese(
     (tmp_path / "user").mkdir()
     server = CodeServer(TOOLS, tmp_path / "user", tmp_path / "extensions", locale="zh-cn")
     server.install(extension)
-    server.install(stand_in.language_pack(tmp_path / "zh.vsix"))
+    stand_in.language_pack(server.user)
     server.settings(**machine_settings(PYTHON, {"bitlens.importStrategy": "useBundled"}))
     try:
         server.start()
