@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import logging
 import os
 import sys
@@ -100,7 +101,10 @@ def _taking(server: Server, handler: Callable[[Server, Any], None]) -> Callable[
 
 def main(argv: Sequence[str] | None = None) -> NoReturn:
     """Serve one client until it says exit."""
-    arguments = _parser().parse_args(argv)
+    parser = _parser()
+    arguments = parser.parse_args(argv)
+    if arguments.ws and importlib.util.find_spec("websockets") is None:
+        parser.error("--ws needs a library that is not installed: pip install websockets")
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING)
     logging.getLogger("pygls").setLevel(
         logging.CRITICAL

@@ -6,19 +6,13 @@ default.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from bitlens import project
+from bitlens.problems import BitlensError
 from bitlens.settings import Settings, resolve
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib  # type: ignore[import-not-found, unused-ignore]
-
-PROJECT = "pyproject.toml"
 
 
 class SettingsStore:
@@ -59,11 +53,12 @@ class SettingsStore:
 
     def _of(self, folder: Path) -> tuple[Settings, tuple[str, ...]]:
         if folder not in self._resolved:
-            name, project = _project(folder)
+            name, table, unreadable = _project(folder)
             client = self._client_values(folder)
-            self._resolved[folder] = resolve(
-                (name, project, False), ("editor", client, True), ("command", self._overrides, True)
+            settings, wrong = resolve(
+                (name, table, False), ("editor", client, True), ("command", self._overrides, True)
             )
+            self._resolved[folder] = settings, (*unreadable, *wrong)
         return self._resolved[folder]
 
     def _client_values(self, folder: Path) -> Mapping[str, Any]:
@@ -72,14 +67,10 @@ class SettingsStore:
         return self._client.get(nearest, {})
 
 
-def _project(folder: Path) -> tuple[str, Mapping[str, Any]]:
-    """The nearest `[tool.bitlens]` above a folder. A file that cannot be read counts as empty."""
-    for candidate in (folder, *folder.parents):
-        file = candidate / PROJECT
-        try:
-            tool = tomllib.loads(file.read_text(encoding="utf-8")).get("tool", {})
-        except (OSError, ValueError):
-            continue
-        if isinstance(tool, Mapping) and isinstance(tool.get("bitlens"), Mapping):
-            return str(file), tool["bitlens"]
-    return PROJECT, {}
+def _project(folder: Path) -> tuple[str, Mapping[str, Any], tuple[str, ...]]:
+    """The nearest `[tool.bitlens]` above a folder, and what is wrong where a file cannot be read."""
+    try:
+        return (*project.table(folder), ())
+    except BitlensError as error:
+        problem = error.problem
+        return project.FILE, {}, (f"{problem.file}: {problem.message}",)
