@@ -92,6 +92,8 @@ class Finder:
         self.touched: set[str] = set()
         """Files of which a statement was lowered since the last `save`."""
         self.found: dict[str, tuple[Path, bool] | None] = {}
+        self.listed: dict[Path, list[Path]] = {}
+        """The Python files below folders of libraries."""
         self.plumbing: set[str] = set()
         self.stdlib: frozenset[str] = getattr(sys, "stdlib_module_names", frozenset())
         self.fill: dict[str, Any] = {}

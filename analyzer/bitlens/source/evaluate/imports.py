@@ -83,9 +83,7 @@ class Imports(Loader):
             rf"^(?:class|def)\s+{re.escape(name)}\b|^{re.escape(name)}\s*(?::[^=\n]*)?=", re.MULTILINE
         )
         key = "".join(character for character in name.lower() if character.isalnum())
-        files = sorted(
-            folder.rglob("*.py"), key=lambda path: (not _fits(path, key), len(path.parts), str(path))
-        )
+        files = sorted(self._files_below(folder), key=lambda path: not _fits(path, key))
         for path in files[:8000]:
             try:
                 text = path.read_text("utf-8", "replace")
@@ -94,6 +92,15 @@ class Imports(Loader):
             if name in text and pattern.search(text):
                 return [path]
         return []
+
+    def _files_below(self, folder: Path) -> list[Path]:
+        """The Python files of a folder, those near its top first; an installed folder is listed once."""
+        found = self.listed.get(folder)
+        if found is None:
+            found = sorted(folder.rglob("*.py"), key=lambda path: (len(path.parts), str(path)))
+            if self.in_library(str(folder)):
+                self.listed[folder] = found
+        return found
 
     def star(self, source: str | Namespace, frame: Frame) -> None:
         """`from source import *`."""

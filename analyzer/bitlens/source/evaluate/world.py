@@ -20,8 +20,8 @@ from bitlens.source.evaluate.torch_core import install_torch
 from bitlens.source.statements import parse
 from bitlens.source.store import LoweredStore
 
-LIBRARIES = 5_000_000
-"""Characters of libraries' statements that stay evaluated, at about 60 bytes each."""
+LIBRARIES = 12_000_000
+"""Characters of libraries' statements that stay evaluated, at about 25 bytes each."""
 _PROJECT = (".git", ".hg", "pyproject.toml", "setup.py", "setup.cfg")
 _PAPERS = ("README*", "LICENSE*", "requirements*.txt", "environment*.y*ml")
 _HIGHEST = 6
