@@ -13,18 +13,41 @@ import triton.language as tl
 from bitlens.worker.kernels.arithmetic import BFLOAT16
 from bitlens.worker.kernels.formulas import round_trip
 
+_LEAST_PAIR = tl.constexpr("min.bf16x2 $0, $1, $2;")
+_GREATEST_PAIR = tl.constexpr("max.bf16x2 $0, $1, $2;")
+
 
 @triton.jit
-def _values(weight, offsets, mask, DTYPE: tl.constexpr, EVEN: tl.constexpr):
-    """Weights as float32, 0 outside; bfloat16 comes as the int16 of its bits, which a shift widens."""
+def _stored(weight, offsets, mask, EVEN: tl.constexpr):
+    """Weights as they are in memory, 0 outside."""
     if EVEN:
-        raw = tl.load(weight + offsets)
+        return tl.load(weight + offsets)
     else:
-        raw = tl.load(weight + offsets, mask=mask, other=0)
+        return tl.load(weight + offsets, mask=mask, other=0)
+
+
+@triton.jit
+def _wide(stored, DTYPE: tl.constexpr):
+    """As float32; bfloat16 comes as the int16 of its bits, which a shift widens."""
     if DTYPE == BFLOAT16:
-        return (raw.to(tl.int32) << 16).to(tl.float32, bitcast=True)
+        return (stored.to(tl.int32) << 16).to(tl.float32, bitcast=True)
     else:
-        return raw.to(tl.float32)
+        return stored.to(tl.float32)
+
+
+@triton.jit
+def _extremes(low, high, stored, mask, DTYPE: tl.constexpr, EVEN: tl.constexpr, PAIRS: tl.constexpr):
+    """Least and greatest value seen at each place of a tile; PAIRS: two stored bfloat16 at once."""
+    if PAIRS:
+        bottom = stored if EVEN else tl.where(mask, stored, low)
+        top = stored if EVEN else tl.where(mask, stored, high)
+        low = tl.inline_asm_elementwise(_LEAST_PAIR, "=r,r,r", [low, bottom], tl.int16, True, 2)
+        high = tl.inline_asm_elementwise(_GREATEST_PAIR, "=r,r,r", [high, top], tl.int16, True, 2)
+    else:
+        x = _wide(stored, DTYPE)
+        low = tl.minimum(low, x if EVEN else tl.where(mask, x, low))
+        high = tl.maximum(high, x if EVEN else tl.where(mask, x, high))
+    return low, high
 
 
 @triton.jit
@@ -63,7 +86,7 @@ def measure_rows(
     weight, extremes, out, total, length,
     FORMULAS: tl.constexpr, BLOCKS: tl.constexpr, PLACES: tl.constexpr, NUMBERS: tl.constexpr,
     ROW_EXTREMES: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr, VECTOR: tl.constexpr,
-    DTYPE: tl.constexpr, EVEN: tl.constexpr, NATIVE: tl.constexpr,
+    DTYPE: tl.constexpr, EVEN: tl.constexpr, NATIVE: tl.constexpr, PAIRS: tl.constexpr,
 ):  # fmt: skip
     """Program i writes `out[i]`: squared norm, greatest magnitude, then of each format its squared error, its
     greatest error and (casts) how many values vanished.
@@ -77,19 +100,20 @@ def measure_rows(
     left = total - first
     row = tl.arange(0, ROWS)[:, None] * length
     column = tl.arange(0, COLUMNS)[None, :]
-    low = tl.full([ROWS, COLUMNS], float("inf"), tl.float32)
-    high = tl.full([ROWS, COLUMNS], float("-inf"), tl.float32)
+    if PAIRS:
+        low = tl.full([ROWS, COLUMNS], 0x7F80, tl.int16)
+        high = tl.full([ROWS, COLUMNS], -0x80, tl.int16)
+    else:
+        low = tl.full([ROWS, COLUMNS], float("inf"), tl.float32)
+        high = tl.full([ROWS, COLUMNS], float("-inf"), tl.float32)
     if ROW_EXTREMES:
         for start in range(0, length, COLUMNS):
             at = start + column
             mask = (at < length) & (row + at < left)
-            x = _values(weight, row + at, mask, DTYPE, EVEN)
-            if EVEN:
-                low = tl.minimum(low, x)
-                high = tl.maximum(high, x)
-            else:
-                low = tl.minimum(low, tl.where(mask, x, float("inf")))
-                high = tl.maximum(high, tl.where(mask, x, float("-inf")))
+            low, high = _extremes(low, high, _stored(weight, row + at, mask, EVEN), mask, DTYPE, EVEN, PAIRS)
+    if PAIRS:
+        low = _wide(low, DTYPE)
+        high = _wide(high, DTYPE)
     row_low = tl.min(low, axis=1, keep_dims=True)
     row_high = tl.max(high, axis=1, keep_dims=True)
     zeros = tl.full([ROWS, COLUMNS], 0.0, tl.float32)
@@ -106,9 +130,10 @@ def measure_rows(
     for start in range(0, length, COLUMNS):
         at = start + column
         mask = (at < length) & (row + at < left)
-        x = _values(weight, row + at, mask, DTYPE, EVEN)
+        x = _wide(_stored(weight, row + at, mask, EVEN), DTYPE)
         norm = tl.fma(x, x, norm)
-        greatest = tl.maximum(greatest, _greatest(x, VECTOR))
+        if not ROW_EXTREMES:
+            greatest = tl.maximum(greatest, _greatest(x, VECTOR))
         squares_before, worst_before, vanished_before = squares, worst, vanished
         squares = ()
         worst = ()
@@ -138,6 +163,9 @@ def measure_rows(
                 vanished = vanished + (vanished_before[i],)
     out += tl.program_id(0) * (2 + 3 * len(FORMULAS))
     tl.store(out, tl.sum(tl.reshape(norm, [ROWS * COLUMNS]).to(tl.float64), axis=0))
+    if ROW_EXTREMES:
+        # Rows beyond the last have no extremes: -inf.
+        greatest = tl.reshape(tl.maximum(tl.maximum(-row_low, row_high), 0.0), [ROWS])
     tl.store(out + 1, tl.max(greatest, axis=0).to(tl.float64))
     for i in tl.static_range(len(FORMULAS)):
         tl.store(out + 2 + 3 * i, tl.sum(tl.reshape(squares[i], [ROWS * COLUMNS]).to(tl.float64), axis=0))

@@ -11,6 +11,7 @@ import triton
 import triton.language as tl
 
 from bitlens.worker.kernels.arithmetic import (
+    FLOAT16,
     clamp,
     divisor_of,
     own,
@@ -69,7 +70,9 @@ def quanto_int8(
     x, low, high, absmax, P: tl.constexpr, AT: tl.constexpr, DTYPE: tl.constexpr, NATIVE: tl.constexpr
 ):
     scale = tame(quotient(absmax, 127.0, DTYPE, NATIVE), DTYPE)
-    codes = clamp(whole(quotient(x, divisor_of(scale), DTYPE, NATIVE)), -128.0, 127.0)
+    codes = tl.minimum(whole(quotient(x, divisor_of(scale), DTYPE, NATIVE)), 127.0)
+    if DTYPE == FLOAT16:
+        codes = tl.maximum(codes, -128.0)  # a subnormal scale may be far from absmax / 127
     return own(codes * scale, DTYPE, NATIVE)
 
 
@@ -90,7 +93,7 @@ def quanto_affine(
     """P: greatest code, whether the shift is TinyGemm's."""
     scale = tame(quotient(own(high - low, DTYPE, NATIVE), P[AT], DTYPE, NATIVE), DTYPE)
     codes = quotient(own(x - low, DTYPE, NATIVE), divisor_of(scale), DTYPE, NATIVE)
-    values = own(clamp(whole(codes), 0.0, P[AT]) * scale, DTYPE, NATIVE)
+    values = own(tl.minimum(whole(codes), P[AT]) * scale, DTYPE, NATIVE)
     if P[AT + 1]:
         half = own(scale * 8.0, DTYPE, NATIVE)
         return own(values - own(half - own(low + half, DTYPE, NATIVE), DTYPE, NATIVE), DTYPE, NATIVE)

@@ -146,6 +146,7 @@ def constants(launch: Launch, grid: Geometry, dtype: str, native: bool) -> dict[
         "DTYPE": _DTYPES[dtype],
         "EVEN": grid.even,
         "NATIVE": native,
+        "PAIRS": native and dtype == "bfloat16",
     }
 
 
