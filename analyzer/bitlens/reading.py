@@ -81,5 +81,11 @@ def _models(program: Program, selection: str | None, how: Reading) -> tuple[list
         message = f"{program.path.name} builds no model and defines none; name one with --model"
         raise BitlensError(Problem("no-model", message, program.file))
     severity: Severity = "warning" if any(one.known for one in made) else "error"
-    unknown = [one.model.problems[-1] for one in made if not one.known and one.model.problems]
+    unknown = [_why(one.model) for one in made if not one.known and one.model.problems]
     return [one.model for one in made if one.known], [replace(one, severity=severity) for one in unknown]
+
+
+def _why(model: Model) -> Problem:
+    """The reason why a model is not known: a checkpoint that is not here, else the last one."""
+    missing = (problem for problem in model.problems if problem.code == "not-in-cache")
+    return next(missing, model.problems[-1])

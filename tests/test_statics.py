@@ -1,0 +1,188 @@
+"""Roots, configurations and what is said of lines whose size the source does not tell."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+import torch
+from bitlens.measurement import Line, Model
+from bitlens.problems import BitlensError
+from bitlens.reading import reading, static_report
+from bitlens.report_json import SCHEMA_FILE, to_document
+from bitlens.source.program import program_of
+from bitlens.statics import Reading, buildable, static_models
+
+CONFIGURED = """\
+from dataclasses import dataclass
+import torch.nn as nn
+
+
+@dataclass
+class NetConfig:
+    width: int = 8
+    depth: int = 2
+
+
+{comment}class Net(nn.Module):
+    def __init__(self, config: NetConfig):
+        super().__init__()
+        self.layers = nn.ModuleList(nn.Linear(config.width, config.width) for _ in range(config.depth))
+
+
+class Sized(nn.Module):
+    def __init__(self, width, bias=True):
+        super().__init__()
+        self.out = nn.Linear(width, 1, bias)
+"""
+BRANCHES = """\
+import sys
+import torch.nn as nn
+
+
+class Net(nn.Module):
+    def __init__(self, hidden, wide, repeats):
+        super().__init__()
+        self.up = nn.Linear(hidden, 4 * hidden)
+        self.choice = nn.Linear(10, 20) if wide else nn.Linear(10, 30)
+        if wide:
+            self.other = nn.Conv2d(1, 2, 3)
+        else:
+            self.other = nn.Linear(3, 3)
+        self.norm = nn.BatchNorm1d(8) if wide else nn.LayerNorm(8)
+        self.biased = nn.Linear(8, 8, bias=wide)
+        self.many = nn.Sequential(*[nn.Linear(2, 2) for _ in range(repeats)])
+        self.known = nn.Linear(5, 5)
+"""
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Any:
+    def written(text: str, **files: str) -> str:
+        for name, content in files.items():
+            (tmp_path / name.replace("__", ".")).write_text(content)
+        (tmp_path / "net.py").write_text(text)
+        return str(tmp_path / "net.py")
+
+    return written
+
+
+def run(file: str, selection: str) -> torch.nn.Module:
+    """What Python itself makes of a program of `buildable`."""
+    program = program_of(Path(file).read_text(), Path(file))
+    (piece,) = buildable(program, reading(Path(file)), selection)
+    names: dict[str, Any] = {"__name__": "net"}
+    exec(compile(piece.text, file, "exec", dont_inherit=True), names)
+    model: torch.nn.Module = eval(piece.target, names)
+    return model
+
+
+def parameters(module: torch.nn.Module) -> int:
+    return sum(parameter.numel() for parameter in module.parameters())
+
+
+@pytest.mark.parametrize(
+    ("comment", "table", "expected"),
+    [
+        ("", None, 2 * (8 * 8 + 8)),
+        ("# bitlens: config=NetConfig(width=4)\n", None, 2 * (4 * 4 + 4)),
+        ("# bitlens: config=wide.json\n", None, 2 * (16 * 16 + 16)),
+        ("# A note.\n# bitlens: config='deep.yaml'\n", None, 5 * (8 * 8 + 8)),
+        ("", "wide.json", 2 * (16 * 16 + 16)),
+        ("", "NetConfig(3, depth=1)", 3 * 3 + 3),
+        ("# bitlens: config=NetConfig(width=4)\n", "wide.json", 2 * (4 * 4 + 4)),
+    ],
+)
+def test_a_class_gets_the_configuration_that_is_asked_for(
+    write: Any, comment: str, table: str | None, expected: int
+) -> None:
+    project = f"[tool.bitlens.models]\nNet = {json.dumps(table)}\n" if table else ""
+    files = {"wide__json": '{"width": 16}', "deep__yaml": "depth: 5\n", "pyproject__toml": project}
+    file = write(CONFIGURED.replace("{comment}", comment), **files)
+    (said,) = static_report(file, "Net").models
+    assert said.parameters == expected
+    assert parameters(run(file, "Net")) == expected
+
+
+def test_a_configuration_of_the_command_line_wins(write: Any) -> None:
+    file = write(CONFIGURED.replace("{comment}", "# bitlens: config=NetConfig(width=4)\n"))
+    (said,) = static_report(file, "Net", config="NetConfig(width=2)").models
+    assert said.parameters == 2 * (2 * 2 + 2)
+
+
+@pytest.mark.parametrize(
+    ("comment", "code"),
+    [("# bitlens: config=gone.json\n", "bad-config"), ("# bitlens: config=NetConfig(\n", "bad-config")],
+)
+def test_a_wrong_configuration_says_its_line(write: Any, comment: str, code: str) -> None:
+    file = write(CONFIGURED.replace("{comment}", comment))
+    (problem,) = static_report(file).problems
+    assert (problem.code, problem.line) == (code, 11)
+
+
+@pytest.mark.parametrize(
+    "selection", ["Net", "Sized(7)", "Net(NetConfig(depth=1))", "small", "small()", "model"]
+)
+def test_a_model_is_named_by_class_expression_function_or_variable(write: Any, selection: str) -> None:
+    text = CONFIGURED.replace("{comment}", "")
+    text += "\n\ndef small():\n    return Sized(3)\n\n\nmodel = small()\n"
+    file = write(text)
+    (said,) = static_report(file, selection).models
+    assert said.parameters == parameters(run(file, selection))
+    assert said.name == selection
+
+
+def test_a_class_whose_arguments_are_unknown_cannot_be_built(write: Any) -> None:
+    file = write(CONFIGURED.replace("{comment}", ""))
+    with pytest.raises(BitlensError, match=r"Sized\(width=…\)"):
+        run(file, "Sized")
+    (said,) = static_report(file, "Sized").models
+    assert [(line.certainty, line.formula, line.missing) for line in said.lines] == [
+        ("unknown", "width + 1", "width")
+    ]
+
+
+def branches() -> tuple[Model, dict[str, Line]]:
+    program = program_of(BRANCHES, Path("net.py"))
+    (said,) = static_models(program, Reading())
+    return said.model, {path: line for line in said.model.lines for path in line.paths}
+
+
+def test_every_line_says_exact_range_or_unknown() -> None:
+    model, lines = branches()
+    choices = [torch.nn.Linear(10, 20), torch.nn.Linear(10, 30)]
+    assert (lines["choice"].least_parameters, lines["choice"].parameters) == tuple(map(parameters, choices))
+    assert lines["choice"].certainty == "range"
+    assert (lines["biased"].least_parameters, lines["biased"].parameters) == (64, 72)
+    assert (lines["norm"].certainty, lines["norm"].parameters) == ("exact", 16)
+    assert (lines["known"].certainty, lines["known"].bytes) == ("exact", 120)
+    assert (lines["up"].certainty, lines["up"].formula, lines["up"].missing) == (
+        "unknown",
+        "4·hidden² + 4·hidden",
+        "hidden",
+    )
+    assert (lines["many"].certainty, lines["many"].missing) == ("unknown", "how often a loop runs")
+    assert (model.parameters, model.bytes, model.memory) == (None, None, None)
+    assert any(problem.code == "unknown-size" for problem in model.problems)
+
+
+def test_documents_of_static_reports_are_valid(write: Any) -> None:
+    validator = jsonschema.Draft202012Validator(json.loads(SCHEMA_FILE.read_text("utf-8")))
+    examples = Path(__file__).parent.parent / "examples"
+    for target in (write(BRANCHES), str(examples / "training.py"), str(examples / "conditional.py")):
+        document = json.loads(json.dumps(to_document(static_report(target)), allow_nan=False))
+        validator.validate(document)
+        assert all(line["certainty"] for model in document["models"] for line in model["lines"])
+
+
+def test_a_checkpoint_that_is_not_here_says_how_to_get_it(
+    write: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_HUB_CACHE", str(Path(write("")).parent))
+    file = write("from transformers import AutoModel\n\nmodel = AutoModel.from_pretrained('org/name')\n")
+    (problem,) = static_report(file).problems
+    assert (problem.code, problem.line) == ("not-in-cache", 3)
+    assert "hf download org/name" in problem.message
