@@ -66,7 +66,7 @@ def client_of(params: types.InitializeParams) -> Client:
         )
         is not None,
         markdown=types.MarkupKind.Markdown in formats,
-        pictures="img" in tags,
+        pictures="img" in tags or options.get("pictures") is True,
         watches_files=has("workspace.did_change_watched_files.dynamic_registration"),
         code_action_literals=get_capability(
             capabilities, "text_document.code_action.code_action_literal_support", None
