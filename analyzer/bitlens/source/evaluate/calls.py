@@ -32,8 +32,38 @@ from bitlens.source.evaluate.values import (
 MAXIMUM_YIELDS = 4096
 """Values of a generator, which is run to its end when it is called."""
 
-_CAST = frozenset(("to", "type", "half", "float", "double", "bfloat16", "requires_grad_"))
-"""Methods of a module that change what is below it."""
+_SHALLOW = frozenset(
+    [
+        "__init__",
+        "__new__",
+        "__setattr__",
+        "__delattr__",
+        "__setitem__",
+        "__delitem__",
+        "add_module",
+        "register_module",
+        "register_parameter",
+        "register_buffer",
+        "append",
+        "extend",
+        "insert",
+        "pop",
+        "update",
+        "setattr",
+        "delattr",
+        "apply",
+        "eval",
+        "train",
+        "post_init",
+        "init_weights",
+        "tie_weights",
+        "weight_norm",
+        "spectral_norm",
+        "register_parametrization",
+        "remove_weight_norm",
+    ]
+)
+"""Functions that change at most the module that they are given first, or say what else they change."""
 
 _READ = frozenset(
     [
@@ -59,6 +89,10 @@ _READ = frozenset(
         "buffers",
         "named_buffers",
         "get_submodule",
+        "copy",
+        "deepcopy",
+        "id",
+        "print",
     ]
 )
 """Functions that change nothing of their first argument."""
@@ -99,17 +133,22 @@ class Calls(TypeTests):
             kind = type(args[0])
             if kind is ModuleInstance or kind is Instance:
                 self._note_change(target, args[0])
-        return target.function(args, kwargs)
+        made = target.function(args, kwargs)
+        if type(made) is ModuleInstance and target.name not in _SHALLOW and target.name not in _READ:
+            self.repetition.forget()
+        return made
 
     def _note_change(self, target: Native, first: Instance) -> None:
         """Tell `repetition` of what a native function may change."""
-        if type(first) is ModuleInstance:
-            if target.name in _CAST:
-                self.repetition.forget()
-            if target.name not in _READ:
-                self.repetition.changed(first.number)
-        elif target.method and target.name not in _READ:
-            self.repetition.changed_object(first.number)
+        if target.name in _READ:
+            return
+        if type(first) is not ModuleInstance:
+            if target.method:
+                self.repetition.changed_object(first.number)
+            return
+        self.repetition.changed(first.number)
+        if target.name not in _SHALLOW:
+            self.repetition.forget()
 
     def call_partial(self, target: Partial, args: list[Any], kwargs: dict[str, Any]) -> Any:
         """Call a `functools.partial`."""

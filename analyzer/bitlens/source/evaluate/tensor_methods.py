@@ -105,6 +105,7 @@ def tensor_method(
     """Call a method of a tensor; one that is not known gives a tensor of unknown shape."""
     if name in _SAME:
         if name == "requires_grad_":
+            machine.repetition.changed(target.number)
             target.requires_grad = not args or args[0] is not False
         return target if name.endswith("_") else Tensor(target.shape, target.dtype, _kept(target, name))
     if name in _CASTS:

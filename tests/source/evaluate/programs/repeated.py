@@ -124,6 +124,11 @@ class Model(nn.Module):
             if i == 1:
                 layer.attention.q = nn.Linear(2, 2)
                 layer.norm.weight.requires_grad = False
+            if i == 0:
+                layer.own.hidden = 99
+            if i == 2:
+                layer.attention.q.bias.requires_grad_(False)
+                nn.Sequential(layer.norm, nn.ModuleList([layer.attention])).double()
             self.changed.append(layer)
         config.hidden = 16
         self.wider = nn.ModuleList([Layer(config, i) for i in range(3)])
