@@ -1,9 +1,10 @@
 """How fast formats are measured, against the libraries' own quantize, dequantize, compare, and a plain read.
 
-    python benchmarks/schemes_speed.py [--threads 1]
+    python benchmarks/schemes_speed.py [--threads 2] [--rounds 7]
 
-All linear weights of all-MiniLM-L6-v2 in float32; everything in one process and one run, best of five rounds.
-One thread is timed by its processor time, which a busy machine disturbs least; more threads by the clock.
+All linear weights of all-MiniLM-L6-v2 in float32; everything in one process and one run, best of some rounds.
+One thread is timed by its processor time, which a busy machine disturbs least; what more threads gain, by the
+clock: it needs a machine with as many idle processors.
 """
 
 from __future__ import annotations
@@ -75,56 +76,91 @@ def compare(weight: torch.Tensor, result: torch.Tensor) -> tuple[float, float]:
     return float(error.norm() / weight.norm()), float(error.abs().max())
 
 
-def best(work: Callable[[], object], clock: Callable[[], float], rounds: int = 5) -> float:
-    """Seconds of the fastest of some rounds, after one to warm up."""
-    work()
-    times = []
-    for _ in range(rounds):
-        start = clock()
-        work()
-        times.append(clock() - start)
-    return min(times)
+class Stopwatch:
+    """The fastest of some rounds of each piece of work, by processor and by clock.
+
+    All take turns, so that what else the machine does meets each of them alike.
+    """
+
+    def __init__(self) -> None:
+        self._work: dict[str, Callable[[], object]] = {}
+        self.processor: dict[str, float] = {}
+        self.clock: dict[str, float] = {}
+
+    def add(self, name: str, work: Callable[[], object]) -> None:
+        self._work[name] = work
+
+    def run(self, rounds: int) -> None:
+        """Time everything, after one round to warm up."""
+        for number in range(rounds + 1):
+            for name, work in self._work.items():
+                processor, clock = time.process_time(), time.perf_counter()
+                work()
+                if number:
+                    taken = time.process_time() - processor, time.perf_counter() - clock
+                    self.processor[name] = min(self.processor.get(name, taken[0]), taken[0])
+                    self.clock[name] = min(self.clock.get(name, taken[1]), taken[1])
+
+
+def plan(rows: dict[str, tuple[str, ...]], threads: int) -> Stopwatch:
+    """What is to be timed: ours alone and with threads, each library, the read."""
+    watch, weights, path = Stopwatch(), linears(), checkpoint()
+
+    def ours(streamer: Streamer, ids: tuple[str, ...]) -> Callable[[], object]:
+        chosen = [schemes.get(id) for id in ids]
+        return lambda: [streamer.measure(weight, chosen) for weight in weights]
+
+    def theirs(library: Callable[[torch.Tensor], torch.Tensor]) -> Callable[[], object]:
+        return torch.no_grad()(lambda: [compare(weight, library(weight)) for weight in weights])
+
+    one, several = Streamer(1), Streamer(threads)
+    for name, ids in rows.items():
+        watch.add(f"ours {name}", ours(one, ids))
+        if threads > 1:
+            watch.add(f"threads {name}", ours(several, ids))
+    for id, library in library_round_trips().items():
+        watch.add(f"library {id}", theirs(library))
+    watch.add("read", path.read_bytes)
+    return watch
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--threads", type=int, default=2, help="compared with one")
+    parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--all", action="store_true", help="every other format too, without a comparison")
     options = parser.parse_args()
-    threads = options.threads
-    torch.set_num_threads(threads)
-    weights, libraries, path = linears(), library_round_trips(), checkpoint()
-    streamer, clock = Streamer(threads), time.process_time if threads == 1 else time.perf_counter
+    torch.set_num_threads(1)
+    rows = {
+        "the six together": TOGETHER,
+        "the five without nf4": tuple(i for i in TOGETHER if "nf4" not in i),
+    }
+    rows.update({id: (id,) for id in TOGETHER})
+    if options.all:
+        rows.update({id: (id,) for id in schemes.all_ids() if not schemes.get(id).needs_data})
+    watch = plan(rows, options.threads)
+    watch.run(options.rounds)
+    show(rows, watch, options.threads)
 
-    def ours(ids: tuple[str, ...]) -> float:
-        chosen = [schemes.get(id) for id in ids]
-        return best(lambda: [streamer.measure(weight, chosen) for weight in weights], clock)
 
-    def theirs(id: str) -> float:
-        with torch.no_grad():
-            return best(lambda: [compare(weight, libraries[id](weight)) for weight in weights], clock, 3)
-
-    read = best(path.read_bytes, clock) * sum(w.numel() * 4 for w in weights) / path.stat().st_size
-    by_library = {id: theirs(id) for id in TOGETHER}
-    others = tuple(id for id in schemes.all_ids() if id not in TOGETHER and not schemes.get(id).needs_data)
-    table = Table(title=f"{sum(w.numel() for w in weights) / 1e6:.1f} M weights, {threads} thread(s)")
-    for column in ("format", "bitlens ms", "library ms", "faster by", "reads of the file"):
+def show(rows: dict[str, tuple[str, ...]], watch: Stopwatch, threads: int) -> None:
+    """One line per row; the read is that of as many bytes as the weights have."""
+    size = sum(weight.numel() for weight in linears())
+    read = watch.processor["read"] * size * 4 / checkpoint().stat().st_size
+    table = Table(title=f"{size / 1e6:.1f} M weights; a plain read of them takes {read * 1e3:.1f} ms")
+    columns = ["format", "bitlens ms", "library ms", "faster by", "reads of the file"]
+    for column in (*columns, *([f"{threads} threads faster by"] if threads > 1 else [])):
         table.add_column(column, justify="left" if column == "format" else "right")
-
-    def row(name: str, mine: float, library: float | None) -> None:
+    for name, ids in rows.items():
+        mine = watch.processor[f"ours {name}"]
+        library = sum(watch.processor.get(f"library {id}", 0.0) for id in ids)
         cells = (f"{library * 1e3:.0f}", f"{library / mine:.1f}x") if library else ("", "")
-        table.add_row(name, f"{mine * 1e3:.1f}", *cells, f"{mine / read:.1f}")
-
-    row("the six together", ours(TOGETHER), sum(by_library.values()))
-    without = tuple(id for id in TOGETHER if id != "bitsandbytes.nf4")
-    row("the five without nf4", ours(without), sum(by_library[id] for id in without))
-    for id in TOGETHER:
-        row(id, ours((id,)), by_library[id])
-    for id in others if options.all else ():
-        row(id, ours((id,)), None)
-    table.add_row("a plain read", f"{read * 1e3:.1f}", "", "", "1.0")
+        line = [name, f"{mine * 1e3:.1f}", *cells, f"{mine / read:.1f}"]
+        if threads > 1:
+            line.append(f"{watch.clock[f'ours {name}'] / watch.clock[f'threads {name}']:.2f}x")
+        table.add_row(*line)
     Console().print(table)
 
 
