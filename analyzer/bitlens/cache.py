@@ -13,8 +13,6 @@ import gzip
 import hashlib
 import json
 import os
-import re
-import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
@@ -23,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from bitlens import __version__, report_json
+from bitlens.folders import user_cache
 from bitlens.measurement import Environment, Layer, Line, Model, Report
 from bitlens.measuring import Options
 from bitlens.problems import BitlensError
@@ -30,19 +29,12 @@ from bitlens.source.imports import names_of
 from bitlens.source.local_files import locate, read_outline
 from bitlens.source.slice import Slice
 from bitlens.source.statements import parse
-from bitlens.source.store import user_cache
+from bitlens.stamps import Stamp, is_current, stamp_of, versions, write_whole
 
 FORMAT = 1
 BOUND = 256
 """Measurements in one folder; those used longest ago are deleted beyond it."""
 _IMPORT_DEPTH = 6
-_VERSIONED = re.compile(
-    r"(torch|transformers|torchvision|timm|optimum_quanto|optimum|accelerate|peft|safetensors|bitsandbytes|torchao"
-    r"|diffusers|sentence_transformers)-.*\.dist-info"
-)
-
-Stamp = tuple[int, int]
-"""Size and time of change of a file, in bytes and nanoseconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,18 +83,11 @@ class MeasurementCache:
         stamps = stamps_of(piece, model)
         data = {"when": time.time(), "lines": _lines(piece.text), "stamps": stamps, "report": document}
         with suppress(OSError):
-            self._write(self._path(key(piece, options, python)), gzip.compress(json.dumps(data).encode(), 3))
+            write_whole(self._path(key(piece, options, python)), gzip.compress(json.dumps(data).encode(), 3))
             self._prune()
 
     def _path(self, key: str) -> Path:
         return self._folder / f"{key}.json.gz"
-
-    def _write(self, path: Path, data: bytes) -> None:
-        self._folder.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=self._folder)
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-        os.replace(name, path)
 
     def _prune(self) -> None:
         found = sorted(self._folder.glob("*.json.gz"), key=lambda path: path.stat().st_mtime, reverse=True)
@@ -130,30 +115,7 @@ def stamps_of(piece: Slice, model: Model) -> dict[str, Stamp]:
     """The files that a measurement depends on, besides the slice, as they are now."""
     file = os.path.abspath(piece.file)
     files = sorted({*_imported(piece), *_constructing(model, file), *_checkpoint(model)})
-    return {str(path): stamp for path in files if (stamp := _stamp(path)) is not None}
-
-
-def is_current(stamps: Mapping[str, Stamp]) -> bool:
-    """Whether those files are still as they were."""
-    return all(_stamp(Path(file)) == stamp for file, stamp in stamps.items())
-
-
-def versions(python: str) -> tuple[str, ...]:
-    """Names and versions of the libraries in an interpreter's environment that numbers depend on, without
-    running it.
-    """
-    found: set[str] = set()
-    for folder in site_packages(python):
-        with suppress(OSError):
-            found.update(name for name in os.listdir(folder) if _VERSIONED.fullmatch(name))
-    return tuple(sorted(found))
-
-
-def site_packages(python: str) -> tuple[Path, ...]:
-    """The folders of installed packages of an interpreter, by the layout of its environment."""
-    root = Path(python).parent
-    places = [*root.parent.glob("lib*/python*/site-packages"), root / "Lib" / "site-packages"]
-    return tuple(dict.fromkeys(place.resolve() for place in places if place.is_dir()))
+    return {str(path): stamp for path in files if (stamp := stamp_of(path)) is not None}
 
 
 def _lines(text: str) -> list[int]:
@@ -181,14 +143,6 @@ def _moved(model: Model, piece: Slice, lines: Mapping[int, int]) -> Model:
         layers=tuple(map(layer, model.layers)),
         lines=tuple(map(line, model.lines)),
     )
-
-
-def _stamp(path: Path) -> Stamp | None:
-    try:
-        status = path.stat()
-    except OSError:
-        return None
-    return status.st_size, status.st_mtime_ns
 
 
 def _imported(piece: Slice) -> set[Path]:

@@ -8,19 +8,18 @@ from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bitlens import __version__, interpreters, memory
-from bitlens.cells import in_cells
 from bitlens.client import Worker
 from bitlens.collect import Collector
 from bitlens.measurement import Environment, Model, Report, SchemeResult
 from bitlens.problems import BitlensError, Problem
-from bitlens.reading import reading
 from bitlens.schemes import DEFAULT_IDS
-from bitlens.source.program import discover, read
-from bitlens.source.slice import Slice
-from bitlens.statics import buildable
 from bitlens.worker.wire import Job
+
+if TYPE_CHECKING:
+    from bitlens.source.slice import Slice
 
 TIME_LIMIT = 600.0
 """Seconds for one model."""
@@ -41,6 +40,8 @@ class Options:
     """Bytes; 0 for none, None for the default, `memory.default_limit()`."""
     model: str | None = None
     config: str | None = None
+    cache: str | None = None
+    """A folder to keep what was measured of checkpoints; None keeps nothing."""
     estimate: bool = False
     """Stop after a first estimate from sampled rows."""
     histograms: bool = False
@@ -88,7 +89,12 @@ def measure(target: str, options: Options, on_event: Callable[[Progress], None] 
             problems += [] if model else collector.problems
             environment = collector.environment if collector.environment.torch else environment
     report = Report(__version__, environment, tuple(models), tuple(problems))
-    return in_cells(report, read(Path(target))) if target.endswith(".ipynb") else report
+    if not target.endswith(".ipynb"):
+        return report
+    from bitlens.cells import in_cells
+    from bitlens.source.program import read
+
+    return in_cells(report, read(Path(target)))
 
 
 def doctor(options: Options) -> Doctor:
@@ -128,7 +134,9 @@ def _jobs(target: str, options: Options) -> tuple[list[Job], list[Problem]]:
     path = Path(target)
     if path.is_file() and path.suffix in (".py", ".ipynb"):
         return _program_jobs([path], options, base)
-    if path.is_dir() and not _is_checkpoint(path):
+    if path.is_dir() and not is_checkpoint(path):
+        from bitlens.source.program import discover
+
         return _program_jobs(discover(path), options, base)
     if path.exists():
         return [replace(base, kind="checkpoint", file=str(path.absolute()), name=path.name)], []
@@ -146,16 +154,23 @@ def _base_job(options: Options) -> Job:
         memory_limit=_memory_limit(options),
         histograms=options.histograms,
         estimate=options.estimate,
+        cache=options.cache,
         config=str(Path(options.config).absolute()) if options.config else None,
     )
 
 
-def _is_checkpoint(folder: Path) -> bool:
+def is_checkpoint(folder: Path) -> bool:
+    """Whether a folder holds weights rather than programs."""
     names = os.listdir(folder)
     return "config.json" in names or any(name.endswith(WEIGHTS) for name in names)
 
 
 def _program_jobs(files: list[Path], options: Options, base: Job) -> tuple[list[Job], list[Problem]]:
+    # Reading programs imports a parser and an evaluator, which no checkpoint needs.
+    from bitlens.reading import reading
+    from bitlens.source.program import read
+    from bitlens.statics import buildable
+
     jobs: list[Job] = []
     problems: list[Problem] = []
     for file in files:

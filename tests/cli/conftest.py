@@ -113,3 +113,9 @@ def model() -> Model:
 def report() -> Report:
     """The model, and a warning about another one that could not be sliced."""
     return whole_report()
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """No test reads or leaves anything in the user's cache."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))

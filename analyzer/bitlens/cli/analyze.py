@@ -71,10 +71,11 @@ def _static(arguments: argparse.Namespace) -> Report:
 
 
 def _measured(arguments: argparse.Namespace) -> Report:
+    from bitlens import kept_reports, measuring
     from bitlens.cli.options import options
-    from bitlens.measuring import measure
 
     chosen = options(arguments)
+    measure = measuring.measure if arguments.no_cache else kept_reports.measure
     if not sys.stderr.isatty():
         return measure(arguments.target, chosen)
     from bitlens.cli.terminal import Bars

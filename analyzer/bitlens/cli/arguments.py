@@ -110,13 +110,19 @@ def _add_measuring(group: argparse._ArgumentGroup) -> None:
         " stores for each layer, and which ones it leaves alone and why (instead of --scheme)",
     )
     group.add_argument(
+        "--no-cache", action="store_true", help="measure a checkpoint anew, whatever is known of it"
+    )
+    group.add_argument(
         "--estimate",
         action="store_true",
         default=None,
         help="stop after a first estimate from sampled rows of each layer; large models show it first",
     )
     group.add_argument(
-        "--config", metavar="FILE", help="the config.json that names the class of a bare weights file"
+        "--config",
+        metavar="FILE",
+        help="the config.json that names the class of a bare weights file; for a class that takes a"
+        " configuration, a JSON or YAML file or an expression",
     )
 
 

@@ -18,6 +18,8 @@ import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
+from bitlens.folders import user_cache
+
 Kept = tuple[int, int, int, bytes | None]
 """A statement: its first line, where it begins and ends in the text, and what `encode` made of its nodes."""
 FORMAT = 2
@@ -110,15 +112,6 @@ class LoweredStore:
 def encode(nodes: tuple[ast.stmt, ...]) -> bytes:
     """One statement's nodes as compressed bytes."""
     return zlib.compress(pickle.dumps(nodes, protocol=5), 1)
-
-
-def user_cache() -> Path:
-    """The user's cache folder for bitlens: `$XDG_CACHE_HOME`, `%LOCALAPPDATA%` or `~/.cache`."""
-    for variable in ("XDG_CACHE_HOME", "LOCALAPPDATA"):
-        folder = os.environ.get(variable)
-        if folder and Path(folder).is_absolute():
-            return Path(folder) / "bitlens"
-    return Path(os.path.expanduser("~")) / ".cache" / "bitlens"
 
 
 class _Unpickler(pickle.Unpickler):

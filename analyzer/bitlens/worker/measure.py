@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, MutableMapping, Sequence
 from typing import Any, NamedTuple
 
 from torch import Tensor
@@ -41,12 +41,20 @@ class Measurer:
         self._fused = FusedKernels()
         self._models = {scheme.id: _Account(scheme) for scheme in self._schemes}
 
-    def layer(self, facts: LayerFacts, tensors: Mapping[str, Tensor] | None) -> dict[str, dict[str, Any]]:
-        """Scheme id to SchemeResult's keys and `buffer_bytes`; without `tensors` bytes alone, from shapes."""
+    def layer(
+        self,
+        facts: LayerFacts,
+        tensors: Mapping[str, Tensor] | None,
+        known: MutableMapping[tuple[str, int, str], Sums] | None = None,
+    ) -> dict[str, dict[str, Any]]:
+        """Scheme id to SchemeResult's keys and `buffer_bytes`; without `tensors` bytes alone, from shapes.
+
+        `known` has earlier sums by tensor name, axis and scheme id, and gets the new ones.
+        """
         decisions = {
             scheme.id: backends.get(scheme.library).converts(facts, scheme) for scheme in self._schemes
         }
-        sums = self._sums(decisions, tensors)
+        sums = self._sums(decisions, tensors, {} if known is None else known)
         return {
             scheme.id: self._result(scheme, facts, decisions[scheme.id], sums.get(scheme.id))
             for scheme in self._schemes
@@ -62,7 +70,10 @@ class Measurer:
         return {id: account.result() for id, account in self._models.items()}
 
     def _sums(
-        self, decisions: Mapping[str, Decision], tensors: Mapping[str, Tensor] | None
+        self,
+        decisions: Mapping[str, Decision],
+        tensors: Mapping[str, Tensor] | None,
+        known: MutableMapping[tuple[str, int, str], Sums],
     ) -> dict[str, dict[str, Sums]]:
         """Scheme id to tensor name to sums: each tensor is read once for all the schemes that convert it."""
         if tensors is None:
@@ -77,12 +88,18 @@ class Measurer:
         for name, by_axis in asked.items():
             if name not in tensors:
                 continue
-            weight = tensors[name]
+            new = {axis: _unknown(name, axis, chosen.values(), known) for axis, chosen in by_axis.items()}
+            weight = tensors[name] if any(new.values()) else None
             for axis, chosen in by_axis.items():
-                rows = weight.movedim(axis, 0) if axis else weight
-                measured = _measure(self._fused, self._streamer, rows, tuple(dict.fromkeys(chosen.values())))
+                measured = {}
+                if weight is not None and new[axis]:
+                    rows = weight.movedim(axis, 0) if axis else weight
+                    measured = _measure(self._fused, self._streamer, rows, new[axis])
                 for id, used in chosen.items():
-                    found[id][name] = measured[used.id]
+                    key = (name, axis, used.id)
+                    found[id][name] = measured[used.id] if used.id in measured else known[key]
+                    if used.id in measured:
+                        known[key] = measured[used.id]
         return found
 
     def _result(
@@ -150,6 +167,13 @@ class _Account:
             "converted": any(converted for _, converted in self._stored),
             "note": f"{broken} weights have no finite error" if broken else self._scheme.caveat,
         }
+
+
+def _unknown(
+    name: str, axis: int, chosen: Iterable[Scheme], known: Mapping[tuple[str, int, str], Sums]
+) -> tuple[Scheme, ...]:
+    """The schemes of which there are no sums yet."""
+    return tuple(scheme for scheme in dict.fromkeys(chosen) if known.get((name, axis, scheme.id)) is None)
 
 
 def _used(scheme: Scheme, decision: Decision) -> Scheme:

@@ -97,4 +97,5 @@ def _source(
         note=layer.note,
         kept=kept.get(layer.path),
         leaf=layer.leaf,
+        origins=layer.origins,
     )

@@ -15,6 +15,7 @@ from bitlens.worker.estimate import Estimator
 from bitlens.worker.failure import Failure
 from bitlens.worker.histogram import histogram
 from bitlens.worker.measure import Measurer
+from bitlens.worker.remembered import Memory, Origin
 from bitlens.worker.wire import Event, Job
 
 ESTIMATED_FROM = 1 << 30
@@ -46,6 +47,8 @@ class LayerSource(NamedTuple):
     """Why transformers' quantizers keep it in float; None where they do not."""
     leaf: bool = True
     """Whether the module has no modules below it."""
+    origins: Mapping[str, Origin] = {}
+    """Of tensors that a file of weights holds as they are: which one, and under which name."""
 
 
 class Stream:
@@ -54,6 +57,7 @@ class Stream:
     def __init__(self, job: Job, send: Callable[[Event], None]) -> None:
         self._job = job
         self._send = send
+        self._memory = Memory(job.cache, job.device)
         self._measurer = Measurer(job.schemes, threads=min(torch.get_num_threads(), MOST_THREADS))
 
     def begin(self, **facts: Any) -> None:
@@ -71,7 +75,8 @@ class Stream:
     def layer(self, source: LayerSource) -> None:
         """Measure one layer and send it."""
         spread = {"histogram": _spread(source)} if self._job.histograms else {}
-        schemes = self._measurer.layer(_facts(source), _Values(source))
+        known = self._memory.layer(source.origins)
+        schemes = self._measurer.layer(_facts(source), _Values(source), known)
         self._send({**_described(source), "event": "layer", "schemes": schemes, **spread})
 
     def first(
@@ -105,6 +110,7 @@ class Stream:
         """Send what is known of the whole model."""
         for note in self._measurer.notes:
             self.problem(Failure("gpu-fallback", note), "information")
+        self._memory.save()
         self._send({"event": "lines", "lines": lines})
         if not self._job.estimate:
             self._send({"event": "totals", "schemes": self._measurer.totals(), "dtypes": dtypes})

@@ -46,6 +46,8 @@ class Job:
     """program: the expression that is the model once the slice has run."""
     name: str | None = None
     line: int | None = None
+    cache: str | None = None
+    """checkpoint: a folder to keep what was measured of each file of weights."""
     estimate: bool = False
     """checkpoint: stop after the estimates; large ones are always estimated first."""
     histograms: bool = False

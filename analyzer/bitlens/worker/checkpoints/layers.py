@@ -36,6 +36,8 @@ class CheckpointLayer:
     note: str | None = None
     leaf: bool = True
     """Whether no other layer lies below it."""
+    origins: dict[str, tuple[str, str]] = field(default_factory=dict)
+    """By name in the layer: file and name of the stored tensor, where it is read as it is stored."""
 
 
 @dataclass
@@ -110,6 +112,7 @@ def _inferred_layer(
         lambda name: checkpoint.read(last[name].name),
         frozenset(last),
         note,
+        origins={name: (info.file, info.name) for name, info in last.items()},
     )
 
 
@@ -167,6 +170,11 @@ class _ModelLayers:
             frozenset(readers),
             _note(absent, extra),
             leaf=not module._modules,
+            origins={
+                name: (self._checkpoint.info(source.keys[0]).file, source.keys[0])
+                for name, source in sources.items()
+                if source is not None and not source.converted
+            },
         )
 
     def _source(self, name: str, tensor: torch.Tensor) -> Source | None:

@@ -1,0 +1,91 @@
+"""Reports about checkpoints, kept on disk: an unchanged checkpoint is answered without starting a worker.
+
+A report counts while every file that it depends on has the size and time of change that it had; a checkpoint
+of which some files changed is measured again, and the worker remembers the others (`worker.remembered`).
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+from bitlens import __version__, interpreters, measuring, report_json
+from bitlens.folders import user_cache
+from bitlens.measurement import Report
+from bitlens.measuring import Options, Progress
+from bitlens.problems import BitlensError, Problem
+from bitlens.stamps import is_current, stamp_of, versions, write_whole
+
+BOUND = 128
+"""Reports in the folder; those used longest ago are deleted beyond it."""
+_NOWHERE = Path("/-")
+"""A base that no file lies below: paths stay absolute."""
+
+
+def measure(target: str, options: Options, on_event: Callable[[Progress], None] | None = None) -> Report:
+    """As `measuring.measure`; a checkpoint that was measured before is answered from the cache."""
+    path = Path(target).absolute()
+    files = sorted(_files(path, options))
+    if not files:
+        return measuring.measure(target, options, on_event)
+    kept = user_cache() / "reports-1" / f"{_key(path, options)}.json.gz"
+    report = _load(kept)
+    if report is None:
+        stamps = {str(file): stamp_of(file) for file in files}
+        options = replace(options, cache=str(user_cache() / "tensors-1"))
+        report = measuring.measure(target, options, on_event)
+        if report.models and not any(problem.severity == "error" for problem in _problems(report)):
+            _save(kept, report, stamps)
+    return report
+
+
+def _files(path: Path, options: Options) -> Iterator[Path]:
+    """The files that a report on a checkpoint depends on; none where the target is no checkpoint."""
+    config = [Path(options.config).absolute()] if options.config else []
+    if path.is_dir() and measuring.is_checkpoint(path):
+        yield from (child for child in path.iterdir() if child.is_file())
+    elif path.is_file() and path.suffix not in (".py", ".ipynb"):
+        several = path.suffix == ".json" or "-of-" in path.name
+        yield from (child for child in path.parent.iterdir() if child.is_file()) if several else (path,)
+    else:
+        return
+    yield from (child for file in config for child in ([file] if file.is_file() else file.iterdir()))
+
+
+def _key(path: Path, options: Options) -> str:
+    python = interpreters.choose(options.python).path
+    parts = [__version__, str(path), repr(replace(options, cache=None)), python, *versions(python)]
+    return hashlib.sha256("\0".join(parts).encode(errors="replace")).hexdigest()
+
+
+def _load(kept: Path) -> Report | None:
+    try:
+        data = json.loads(gzip.decompress(kept.read_bytes()))
+        stamps = {file: (int(size), int(changed)) for file, (size, changed) in data["stamps"].items()}
+        if not is_current(stamps):
+            return None
+        os.utime(kept)
+        return report_json.from_document(data["report"])
+    except (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, BitlensError):
+        return None
+
+
+def _save(kept: Path, report: Report, stamps: dict[str, tuple[int, int] | None]) -> None:
+    document = report_json.to_document(report, _NOWHERE)
+    data = gzip.compress(json.dumps({"stamps": stamps, "report": document}).encode(), 3)
+    with suppress(OSError):
+        write_whole(kept, data)
+        found = sorted(kept.parent.glob("*.json.gz"), key=lambda path: path.stat().st_mtime, reverse=True)
+        for path in found[BOUND:]:
+            path.unlink(missing_ok=True)
+
+
+def _problems(report: Report) -> Iterator[Problem]:
+    yield from report.problems
+    yield from (problem for model in report.models for problem in model.problems)
