@@ -130,8 +130,9 @@ class Settings:
     )
     models: Mapping[str, str] = _setting(
         {},
-        "Configuration (a JSON file) for a model class, by the class's name, where its default is not"
-        " wanted.",
+        "Configuration for a model class, by the class's name, where its default is not wanted: a JSON or"
+        " YAML file beside the program or above it in the project, or an expression in the program's names."
+        " `# bitlens: config=…` above the class wins.",
     )
 
 

@@ -42,9 +42,10 @@ def _model_blocks(model: Model, view: View) -> Iterator[Block]:
         yield table
         if left_out:
             yield Words(f"… and {left_out} more; --top shows more", "quiet")
-    elif model.lines:
+    listed = [line for line in model.lines if not model.layers or _is_uncertain(line)]
+    if listed:
         yield Words("")
-        yield _line_table(model.lines)
+        yield _line_table(listed)
     if model.schemes:
         yield Words("")
         yield _scheme_table(model)
@@ -75,7 +76,8 @@ def provenance(model: Model) -> str:
     because = f" ({source})" if source else ""
     if model.weights == "initial":
         return f"weights: freshly initialised, not trained{because}; a trained model has other errors"
-    return f"weights: none, from shapes alone{because}; sizes are exact, errors unknown"
+    sizes = "what the source does not tell is ?" if model.memory is None else "sizes are exact"
+    return f"weights: none, from shapes alone{because}; {sizes}, errors unknown"
 
 
 def _line_table(lines: Sequence[Line]) -> Table:
@@ -89,10 +91,20 @@ def _line_table(lines: Sequence[Line]) -> Table:
     return Table(columns, tuple(_line_row(line) for line in lines))
 
 
+def _is_uncertain(line: Line) -> bool:
+    """Whether the source leaves open what a line weighs."""
+    return line.certainty != "exact" and line.parameters != 0
+
+
 def _line_row(line: Line) -> tuple[Words, ...]:
-    known = line.certainty != "unknown"
     place = place_of(line, relative_file(line.file, Path.cwd()))
-    amounts = (count(line.count) if known else UNKNOWN, count(line.parameters), size(line.bytes))
+    parameters, taken = count(line.parameters), size(line.bytes)
+    if line.certainty == "range":
+        parameters = f"{count(line.least_parameters)} to {parameters}"
+        taken = f"{size(line.least_bytes)} to {taken}"
+    elif line.certainty == "unknown":
+        parameters = line.formula or (f"{UNKNOWN} ({line.missing})" if line.missing else UNKNOWN)
+    amounts = (UNKNOWN if line.certainty == "unknown" else count(line.count), parameters, taken)
     return (Words(place), Words(some(patterns(line.paths))), *map(Words, amounts))
 
 
