@@ -5,8 +5,8 @@
 
 TRUTH is a folder with `index.json` and one record for each source file (which line created which module, of
 every root class built from its default configuration). Only roots with untouched configurations are scored.
-Wall and processor seconds are those of evaluation and scoring together; an empty or absent `--store` gives the
-cold time, a second run with the same one the warm time. The last line is the most memory that was used.
+Wall and processor seconds are those of evaluation and scoring together; an empty `--store` gives the cold
+time, a second run with the same one the warm time. The last line is the most memory that was used.
 """
 
 from __future__ import annotations
