@@ -9,7 +9,14 @@ export function activeDocument(): vscode.TextDocument | undefined {
   const editor = vscode.window.activeNotebookEditor;
   const cells = editor?.notebook.getCells().filter((cell) => cell.document.languageId === "python") ?? [];
   const at = editor?.selection.start ?? 0;
-  return (cells.find((cell) => cell.index >= at) ?? cells.at(-1))?.document;
+  const cell = cells.find((one) => one.index >= at) ?? cells.at(-1);
+  return cell?.document ?? beside();
+}
+
+/** The Python document beside a view that has the focus, say the report. */
+function beside(): vscode.TextDocument | undefined {
+  const editors = vscode.window.activeTextEditor === undefined ? vscode.window.visibleTextEditors : [];
+  return editors.find((one) => one.document.languageId === "python")?.document;
 }
 
 /** Select a line (from 0) in an editor, or in the cell of a notebook. */

@@ -54,7 +54,9 @@ def language_pack(user: Path) -> None:
     texts = user / "main.i18n.json"
     contents = {"vs/base/common/date": {"date.fromNow.now": "现在"}}
     texts.write_text(json.dumps({"version": "1.0.0", "contents": contents}), "utf-8")
-    pack = {"hash": "stand-in", "label": "中文", "extensions": [], "translations": {"vscode": str(texts)}}
+    extension = {"extensionIdentifier": {"id": "stand-in.zh"}, "version": "99.0.0"}
+    translations = {"vscode": str(texts)}
+    pack = {"hash": "x", "label": "中文", "extensions": [extension], "translations": translations}
     (user / "languagepacks.json").write_text(json.dumps({"zh-cn": pack}), "utf-8")
 
 
