@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import gc
 import os
 import sys
@@ -263,7 +264,10 @@ def _expression(machine: Machine, module: Namespace, text: str) -> Any:
     if value is None:
         raise BitlensError(Problem("no-model", f"{text!r} is no expression", module.file))
     compiler = Statements(machine, 0)
-    frame = Frame(module.vars, module)
+    # What the expression itself creates stands on no line of the file.
+    nowhere = copy.copy(module)
+    nowhere.plumbing = True
+    frame = Frame(module.vars, nowhere)
     machine.enter(frame)
     return compiler.expression(value)(frame)
 

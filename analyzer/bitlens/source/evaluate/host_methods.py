@@ -15,6 +15,7 @@ from bitlens.source.evaluate.values import (
     ClassValue,
     Instance,
     Iter,
+    Lazy,
     LimitReached,
     ModuleInstance,
     Unknown,
@@ -258,7 +259,8 @@ def _plain(machine: Assignment, target: Any, name: str, args: list[Any], kwargs:
         "isdisjoint",
     ) or name.endswith("_update"):
         args = [arg if isinstance(arg, set | frozenset) else set(machine.iterate(arg)) for arg in args]
-    return getattr(target, name)(*args, **kwargs)
+    result = getattr(target, name)(*args, **kwargs)
+    return result.force() if type(result) is Lazy else result
 
 
 def _check_text(machine: Assignment, target: Any, name: str, args: list[Any], kwargs: dict[str, Any]) -> None:
@@ -331,6 +333,10 @@ def _list_index(machine: Assignment, target: Any, args: list[Any], kwargs: dict[
 
 def _view(name: str) -> Callable[..., Any]:
     def items(machine: Assignment, target: dict[Any, Any], args: list[Any], kwargs: dict[str, Any]) -> Any:
+        # A module's names, which wait until they are asked for.
+        for key, value in target.items() if name != "keys" else ():
+            if type(value) is Lazy:
+                target[key] = value.force()
         return list(getattr(target, name)())
 
     return items

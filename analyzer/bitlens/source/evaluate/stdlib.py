@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import copy
+import functools
 import itertools
 import math
 import operator
@@ -19,6 +20,7 @@ from bitlens.source.evaluate.documents import (
     toml_functions,
     yaml_functions,
 )
+from bitlens.source.evaluate.einops_shapes import einops_functions
 from bitlens.source.evaluate.module_methods import copied
 from bitlens.source.evaluate.namespace import Namespace
 from bitlens.source.evaluate.paths import path_classes
@@ -645,6 +647,27 @@ def _argsort(machine: Machine, items: Any) -> Any:
     return Tensor((len(order),), machine.dtypes["int64"], order)
 
 
+def _at_least_1d(value: Any) -> Any:
+    if isinstance(value, Tensor) and isinstance(value.values, int | float):
+        value = value.values
+    return [value] if isinstance(value, int | float) else value
+
+
+def _as_array(machine: Machine, value: Any) -> Any:
+    return machine.call(machine.imports.modules["torch"].vars["tensor"], [value], {})
+
+
+def _quantified(machine: Machine, name: str, args: list[Any], kwargs: dict[str, Any]) -> Any:
+    """`np.any(x)`, `np.all(x)` of what is known."""
+    value = _at_least_1d(args[0])
+    values = value.values if isinstance(value, Tensor) else value
+    return (
+        UNKNOWN
+        if not isinstance(values, list) or kwargs
+        else machine.call(machine.builtins[name], [values], {})
+    )
+
+
 def _numpy(machine: Machine) -> dict[str, Any]:
     torch = machine.imports.modules["torch"].vars
     shared = {
@@ -656,7 +679,12 @@ def _numpy(machine: Machine) -> dict[str, Any]:
             for name in ("ceil", "floor", "sqrt", "log2", "log", "exp")
         }
     )
-    shared["prod"] = Native("prod", lambda args, kwargs: _product(machine, args[0]))
+    shared["prod"] = Native("prod", lambda args, kwargs: _product(machine, _at_least_1d(args[0])))
+    shared["atleast_1d"] = Native(
+        "atleast_1d", lambda args, kwargs: _as_array(machine, _at_least_1d(args[0]))
+    )
+    for name in ("any", "all"):
+        shared[name] = Native(name, functools.partial(_quantified, machine, name))
     shared["sum"] = Native("sum", lambda args, kwargs: machine.call(machine.builtins["sum"], [args[0]], {}))
     shared["cumsum"] = Native("cumsum", lambda args, kwargs: list(_accumulated(machine, args[0])))
     for name in ("array", "asarray"):
@@ -706,6 +734,7 @@ _MODULES: dict[str, Callable[[Machine], dict[str, Any]]] = {
     "warnings": _warnings,
     "inspect": _inspect,
     "numbers": _numbers,
+    "einops": einops_functions,
     "re": regular_expressions,
     "argparse": _argparse,
     "numpy": _numpy,

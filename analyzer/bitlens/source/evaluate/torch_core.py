@@ -437,7 +437,17 @@ def _where(machine: Machine, args: list[Any], kwargs: dict[str, Any]) -> Any:
     return Tensor(shape, tensors[-1].dtype)
 
 
+def _as_real(machine: Machine, args: list[Any], kwargs: dict[str, Any]) -> Any:
+    """`view_as_real`: a last dimension of two."""
+    first = args[0] if args else UNKNOWN
+    if not isinstance(first, Tensor) or not isinstance(first.dtype, DType):
+        return UNKNOWN
+    kind = DTYPES["float64" if first.dtype.itemsize == 16 else "float32"]
+    return Tensor(None if first.shape is None else (*first.shape, 2), kind)
+
+
 _FACTORIES: dict[str, Factory] = {
+    "view_as_real": _as_real,
     "empty": _filled(None),
     "zeros": _filled(0.0),
     "ones": _filled(1.0),

@@ -121,8 +121,11 @@ def _layer(machine: Machine, target: ModuleInstance, bound: dict[str, Any], cros
         parts[f"norm{number}"] = norm
     for number in (1, 2, 3) if cross else (1, 2):
         parts[f"dropout{number}"] = _make(machine, "Dropout", bound["dropout"])
+    target.attrs["norm_first"] = bound["norm_first"]
     if isinstance(bound["activation"], ModuleInstance):
         parts["activation"] = bound["activation"]
+    else:
+        target.attrs["activation"] = bound["activation"]
 
 
 def _stack(machine: Machine, target: ModuleInstance, args: list[Any], kwargs: dict[str, Any]) -> None:
