@@ -49,13 +49,17 @@ _FLOATS = {"float64", "float32", "float16", "bfloat16"}
 def _find(analysis: Analysis, code: Code) -> Iterator[Found]:
     calls = quantizations(code)
     for place in layer_lines(analysis, code):
+        if place.placed.numbers.model.file != place.placed.file:
+            continue  # a library's line, which its user cannot change
         about = [call for call in calls if call.is_about(place.placed)]
         total = _left(place.placed.numbers.model, about)
-        kept = [
-            layer for layer in place.layers if total and _kept(layer, about) and layer.bytes >= SHARE * total
-        ]
+        kept = [layer for layer in place.layers if total and _is_large(layer, about, total)]
         if kept and total:
             yield _found(place, kept, total)
+
+
+def _is_large(layer: Layer, calls: Sequence[Quantization], total: int) -> bool:
+    return _kept(layer, calls) and layer.bytes >= SHARE * total
 
 
 def _left(model: Model, calls: Sequence[Quantization]) -> int | None:
