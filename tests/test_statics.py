@@ -166,6 +166,7 @@ def test_every_line_says_exact_range_or_unknown() -> None:
     )
     assert (lines["many"].certainty, lines["many"].missing) == ("unknown", "how often a loop runs")
     assert (model.parameters, model.bytes, model.memory) == (None, None, None)
+    assert [layer.path for layer in model.layers] == ["known"]
     assert any(problem.code == "unknown-size" for problem in model.problems)
 
 

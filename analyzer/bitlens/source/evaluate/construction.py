@@ -256,8 +256,6 @@ def to_model(construction: Construction) -> Model:
             continue
         own = [tensor for tensor in tensors if tensor.kind == "parameter" and tensor.tied_to is None]
         counted = {tensor.name: _elements(tensor.shape) for tensor in own}
-        for tensor in own:
-            dtypes[tensor.dtype] += counted[tensor.name]
         layers.append(
             Layer(
                 path=record.path,
@@ -271,6 +269,11 @@ def to_model(construction: Construction) -> Model:
                 tensors=tuple(tensors),
             )
         )
+    uncertain = {(line.file, line.line) for line in construction.lines if line.certainty != "exact"}
+    layers = _one_for_each_path([one for one in layers if (one.file, one.line) not in uncertain])
+    for tensor in (tensor for layer in layers for tensor in layer.tensors):
+        if tensor.kind == "parameter" and tensor.tied_to is None:
+            dtypes[tensor.dtype] += _elements(tensor.shape)
     elements = [t.elements for record in construction.modules for t in record.parameters if t.tied_to is None]
     decided = all(line.certainty == "exact" or _weightless(line) for line in construction.lines)
     return Model(
@@ -289,6 +292,14 @@ def to_model(construction: Construction) -> Model:
         lines=construction.lines,
         problems=(*construction.problems, *_not_known(construction, missing, decided)),
     )
+
+
+def _one_for_each_path(layers: list[Layer]) -> list[Layer]:
+    """Leave out what may stand at a path in different sizes."""
+    options: dict[str, list[Layer]] = defaultdict(list)
+    for layer in layers:
+        options[layer.path].append(layer)
+    return [found[0] for found in options.values() if len({layer.tensors for layer in found}) == 1]
 
 
 def _weightless(line: Line) -> bool:
