@@ -113,9 +113,10 @@ class Imports(Loader):
             names = [name for name in module.vars if not name.startswith("_")]
         for name in names:
             if isinstance(name, str):
-                frame.vars[name] = (
-                    self._deferred(module, name) if name not in module.vars else module.vars[name]
-                )
+                # A definition that waits is made once, in the module where it stands.
+                value = module.vars.get(name)
+                waits = name not in module.vars or type(value) is Lazy
+                frame.vars[name] = self._deferred(module, name) if waits else value
 
     def _deferred(self, module: Namespace, name: str) -> Lazy:
         return Lazy(lambda: _or_unknown(self.get(module, name), name))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import operator
+import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -52,6 +53,8 @@ _UNARY: dict[type, tuple[Callable[[Any], Any], str]] = {
     ast.UAdd: (operator.pos, "pos"),
     ast.Invert: (operator.invert, "invert"),
 }
+_WIDE = re.compile(r"[%:{][^%{}a-zA-Z]*\d{5}")
+"""Five digits in a field of a format: after `%`, or after the `:` of a replacement field."""
 NUMBERS = (int, float)
 SIZED = (list, tuple, str, bytes)
 
@@ -117,12 +120,9 @@ class Operators(Items):
             raise LimitReached(f"integers of {self.limits.number_bits:,} bits")
 
     def check_format(self, text: str | bytes) -> None:
-        """Refuse a format with a huge width, or the widths that arguments give (`*`)."""
-        digits = 0
-        for character in text if isinstance(text, str) else text.decode("latin-1"):
-            digits = digits + 1 if character.isdigit() else 0
-            if digits > 4:
-                raise LimitReached("a width of 10,000 characters in a format")
+        """Refuse a format with a huge width; other digits than those of a field are text."""
+        if _WIDE.search(text if isinstance(text, str) else text.decode("latin-1")):
+            raise LimitReached("a width of 10,000 characters in a format")
 
     def in_place(self, kind: type) -> Callable[[Any, Any], Any]:
         """The function that applies `+=` and its like: lists change, everything else is replaced."""

@@ -615,6 +615,7 @@ def _inspect(machine: Machine) -> dict[str, Any]:
     return {
         **signature_tools(machine),
         "currentframe": Native("currentframe", lambda args, kwargs: _frame(machine, len(machine.frames) - 1)),
+        "getmro": Native("getmro", lambda args, kwargs: machine.getattr(args[0], "__mro__")),
         "isclass": Native("isclass", lambda args, kwargs: isinstance(args[0], ClassValue | type)),
         "isfunction": Native("isfunction", lambda args, kwargs: isinstance(args[0], Function)),
         "ismodule": Native("ismodule", lambda args, kwargs: isinstance(args[0], Namespace)),

@@ -77,5 +77,5 @@ def format_value(machine: Any, value: Any, conversion: int, spec: Any) -> Any:
         return to_text(machine, value)
     if not isinstance(plain, PLAIN):
         return Unknown("text")
-    machine.check_format(spec)
+    machine.check_format(":" + spec)
     return format(plain, spec)

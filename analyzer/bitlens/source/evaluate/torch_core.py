@@ -63,16 +63,8 @@ def install_torch(machine: Machine) -> None:
     top.vars["Tensor"].ns["__new__"] = Native(
         "Tensor", lambda args, kwargs: _legacy(machine, args[1:], kwargs)
     )
-    for name in (
-        "FloatTensor",
-        "LongTensor",
-        "IntTensor",
-        "BoolTensor",
-        "DoubleTensor",
-        "HalfTensor",
-        "ByteTensor",
-    ):
-        top.vars[name] = Native(name, functools.partial(_tensor, machine))
+    for name, kind in _LEGACY.items():
+        top.vars[name] = Native(name, functools.partial(_legacy, machine, dtype=DTYPES[kind]))
     assert modules["torch"] is top
 
 
@@ -256,12 +248,24 @@ def _tensor(machine: Machine, args: list[Any], kwargs: dict[str, Any]) -> Any:
     )
 
 
-def _legacy(machine: Machine, args: list[Any], kwargs: dict[str, Any]) -> Any:
+_LEGACY = {
+    "FloatTensor": "float32",
+    "DoubleTensor": "float64",
+    "HalfTensor": "float16",
+    "LongTensor": "int64",
+    "IntTensor": "int32",
+    "ByteTensor": "uint8",
+    "BoolTensor": "bool",
+}
+
+
+def _legacy(machine: Machine, args: list[Any], kwargs: dict[str, Any], dtype: DType | None = None) -> Any:
     """`torch.Tensor(2, 3)`: sizes; `torch.Tensor([…])`: values."""
+    kind = dtype or machine.default_dtype
     if args and all(isinstance(arg, int | Unknown) for arg in args):
-        return Tensor(tuple(args), machine.default_dtype)
+        return Tensor(tuple(args), kind)
     made = _tensor(machine, args, {})
-    return Tensor(made.shape, machine.default_dtype, made.values)
+    return Tensor(made.shape, kind, made.values)
 
 
 def _shape_of(data: Any) -> tuple[tuple[Any, ...] | None, Any]:
