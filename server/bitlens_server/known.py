@@ -11,10 +11,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from bitlens.analysis import Placed
-from bitlens.cache import Stamp
 from bitlens.numbers import Numbers
 from bitlens.problems import Problem
 from bitlens.sites import Site
+from bitlens.stamps import Stamp
 
 from bitlens_server.snapshot import Snapshot
 

@@ -19,6 +19,7 @@ from bitlens.sites import Site, sites_of
 from bitlens.source.program import Program
 from bitlens.source.slice import Slice
 from bitlens.source.store import LoweredStore
+from bitlens.stamps import is_current
 from bitlens.statics import Reading, buildable, static_numbers
 from bitlens.written import written_numbers
 
@@ -144,7 +145,7 @@ class Studies:
                 continue
             key, measured = cache.key(one.piece, options, python), known.get(one.name)
             if measured and measured.key == key and self._server.known.is_tied(program, one.name):
-                fresh.update([one.name] if cache.is_current(measured.stamps) else [])
+                fresh.update([one.name] if is_current(measured.stamps) else [])
                 continue
             found = self._server.cache.load(one.piece, options, python)
             if found is not None:
