@@ -62,3 +62,23 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
 def test_a_wrong_name_is_told(options: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["analyze", str(tmp_path), *options]) == 2
     assert "there is no scheme" in capsys.readouterr().err
+
+
+def test_what_a_library_destroys_or_cannot_take_is_said_of_the_layer(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    torch.manual_seed(0)
+    zero_row, beyond_half, tiny = torch.randn(64, 256), torch.randn(64, 256), torch.randn(64, 256) * 1e-8
+    zero_row[3], beyond_half[3, 4] = 0.0, 1e6
+    weights = {"zero_row": zero_row, "beyond_half": beyond_half, "tiny": tiny, "odd": torch.randn(64, 100)}
+    file = tmp_path / "net.safetensors"
+    save_file({f"{name}.weight": weight for name, weight in weights.items()}, file)
+    expected = {
+        "torchao.float8": "note: 256 finite values become inf or NaN (zero_row)",
+        "bitsandbytes.int8": "note: 256 finite values become inf or NaN (beyond_half)",
+        "torchao.int8": "note: most of the weight is lost (tiny)",
+        "torchao.intx4": "torchao raises: 100 input features are not divisible by the group of 32: odd",
+    }
+    for backend, said in expected.items():
+        assert cli.main(["analyze", str(file), "--backend", backend]) == 0
+        assert said in capsys.readouterr().out
