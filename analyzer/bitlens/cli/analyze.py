@@ -25,7 +25,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.backend and arguments.static:
         raise BitlensError(Problem("usage", "--backend needs a measurement; leave out --static"))
     try:
-        report = _static(arguments) if arguments.static else _measured(arguments)
+        report = _static(arguments) if arguments.static else _compared(_measured(arguments), arguments)
     except BitlensError as error:
         if arguments.format != "json":
             raise
@@ -68,6 +68,28 @@ def _static(arguments: argparse.Namespace) -> Report:
     from bitlens.reading import static_report
 
     return static_report(arguments.target, arguments.model, config=arguments.config, python=arguments.python)
+
+
+def _compared(report: Report, arguments: argparse.Namespace) -> Report:
+    """In a document, with a note on each model of which the source says something else than was built."""
+    if arguments.format != "json" or not report.models or not arguments.target.endswith(".py"):
+        return report
+    from bitlens.comparing import difference
+
+    try:
+        said = {model.name: model for model in _static(arguments).models}
+    except BitlensError:
+        return report
+    notes = {
+        model.name: note
+        for model in report.models
+        if model.name in said and (note := difference(said[model.name], model)) is not None
+    }
+    models = (
+        replace(model, problems=(*model.problems, notes[model.name])) if model.name in notes else model
+        for model in report.models
+    )
+    return replace(report, models=tuple(models))
 
 
 def _measured(arguments: argparse.Namespace) -> Report:

@@ -11,7 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bitlens import hub, schemes
+from bitlens import schemes
+from bitlens.backends import hub
 from bitlens.problems import BitlensError
 from bitlens.source.data_files import read_data
 from bitlens.source.evaluate.callables import Function, Native

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bitlens.hub import hub_cache, is_hub_id, snapshot
+from bitlens.backends.hub import hub_cache, is_hub_id, snapshot
 from bitlens.worker.checkpoints.base import CheckpointError
 
 __all__ = ["hub_cache", "is_hub_id", "snapshot_folder"]
