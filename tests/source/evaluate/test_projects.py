@@ -1,0 +1,61 @@
+"""Programs of several files: what an import means where."""
+
+from pathlib import Path
+
+from bitlens.source.evaluate import evaluate
+
+
+def write(folder: Path, files: dict[str, str]) -> Path:
+    for name, text in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text, "utf-8")
+    return folder
+
+
+LAYERS = """
+from torch import nn
+
+class Swish(nn.Module):
+    def __init__(self):
+        super(Swish, self).__init__()
+        self.scale = nn.Linear(2, 3)
+"""
+
+
+def test_a_class_imported_with_a_star_is_one_class(tmp_path: Path) -> None:
+    """`super(Swish, self)` in one file means the class that another file got with a star."""
+    write(tmp_path, {"layers.py": LAYERS, "every.py": "from layers import *\n"})
+    write(
+        tmp_path,
+        {
+            "net.py": "from every import *\nfirst = Swish()\nfrom layers import Swish as Same\nsecond = Same()\n"
+        },
+    )
+    for root in ("first", "second"):
+        made = evaluate(tmp_path / "net.py", root)
+        assert [module.path for module in made.modules] == ["", "scale"]
+        assert not made.problems
+
+
+def test_imports_are_looked_for_up_to_the_project(tmp_path: Path) -> None:
+    """A file below the folder with the packaging file imports from that folder, as when run from there."""
+    write(
+        tmp_path, {"pyproject.toml": "", "layers.py": LAYERS, "models/net.py": "from layers import Swish\n"}
+    )
+    made = evaluate(tmp_path / "models" / "net.py", "Swish()")
+    assert {line.file for line in made.lines} == {str(tmp_path / "layers.py")}
+
+
+def test_what_the_root_expression_creates_stands_on_no_line(tmp_path: Path) -> None:
+    write(tmp_path, {"net.py": "from torch import nn\n\ndef wrap(part):\n    return nn.Sequential(part)\n"})
+    made = evaluate(tmp_path / "net.py", "wrap(nn.Linear(2, 3))")
+    assert [module.path for module in made.modules] == ["", "0"]
+    assert all("0" not in line.paths for line in made.lines)
+
+
+def test_files_outside_the_project_are_not_read(tmp_path: Path) -> None:
+    write(tmp_path, {"secret.json": '{"n": 3}', "project/pyproject.toml": ""})
+    text = "import json\nfrom torch import nn\nlayer = nn.Linear(json.load(open('../secret.json'))['n'], 1)\n"
+    write(tmp_path, {"project/net.py": text})
+    made = evaluate(tmp_path / "project" / "net.py", "layer")
+    assert made.modules[0].parameters[0].elements is None
