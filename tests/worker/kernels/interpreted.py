@@ -109,6 +109,12 @@ def test_every_format_with_a_formula_is_measured_by_it(dtype: torch.dtype) -> No
     assert agree(weights("normal", (16, 128), dtype, 0), FORMULAS) == {scheme.id for scheme in FORMULAS}
 
 
+@pytest.mark.parametrize("shape", [(130, 1), (257,), (4, 33), ()], ids=str)
+def test_what_vanishes_in_a_cast_is_counted_in_rows_of_any_length(shape: tuple[int, ...]) -> None:
+    casts = [scheme for scheme in FORMULAS if scheme.library == "torch"]
+    assert agree(weights("tiny", shape, torch.float32, 0), casts) == {scheme.id for scheme in casts}
+
+
 def test_the_same_weight_gives_the_same_bits() -> None:
     weight, chosen = weights("normal", (40, 100), torch.bfloat16, 0), FORMULAS[:3]
     kernels = FusedKernels(interpreted=True)

@@ -79,11 +79,13 @@ def launches(shape: Shape, dtype: str, schemes: Sequence[Scheme]) -> list[Launch
         fused, block = scheme.fused(shape, dtype), min(scheme.block(shape, dtype), count)
         if fused is None or not block or count % block:
             continue
-        if block == row:
+        if scheme.least is not None:  # a cast, whatever the length of a row
+            anywhere.append(Task(scheme, fused, 1))
+        elif block == row:
             by_length[row].append(Task(scheme, fused, ROW))
         elif block == count:
             anywhere.append(Task(scheme, fused, TENSOR))
-        elif block == 1 or (block & (block - 1) == 0 and block <= _NARROW):
+        elif 1 < block <= _NARROW and block & (block - 1) == 0:
             anywhere.append(Task(scheme, fused, block))
         else:
             by_length[block].append(Task(scheme, fused, ROW))
