@@ -118,7 +118,7 @@ def _piece(
     def arrived(collector: Collector) -> None:
         nonlocal last
         run.model, run.done, run.total = piece.name, len(collector.layers), collector.expected
-        if time.monotonic() - last > STREAM_EVERY and collector.layers:
+        if time.monotonic() - last > STREAM_EVERY and (collector.layers or collector.estimated):
             last = time.monotonic()
             _publish(collector, False)
 

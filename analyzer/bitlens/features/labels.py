@@ -73,7 +73,9 @@ def outcome(result: SchemeResult | None) -> str:
     """
     if result is None:
         return "?"
-    return share(result.relative_error) if result.converted else "same"
+    if not result.converted:
+        return "same"
+    return f"~{share(result.relative_error)}" if result.interval else share(result.relative_error)
 
 
 def model_label(

@@ -10,7 +10,7 @@ from bitlens.features.formats import dynamic_range
 from bitlens.features.labels import dtype
 from bitlens.measurement import Layer, SchemeResult, Tensor
 from bitlens.numbers import Numbers
-from bitlens.quantities import NO_VALUE, percent, size, three_digits
+from bitlens.quantities import NO_VALUE, percent, percent_range, size, three_digits
 
 NOT_DAMAGE = "The error is that of the weights, not of the model's answers."
 _MOST_ROWS = 12
@@ -35,6 +35,8 @@ def _scheme_row(id: str, result: SchemeResult, whole: int | None) -> list[str]:
         return [f"`{id}`", size(result.bytes) + ratio, "left as it is", *[NO_VALUE] * 5]
     counts = [NO_VALUE if n is None else f"{n:,}" for n in (result.overflow, result.underflow)]
     error = NO_VALUE if result.relative_error is None else percent(result.relative_error)
+    if result.interval:
+        error = f"~{error} ({percent_range(*result.interval)})"
     largest = NO_VALUE if result.max_abs_error is None else three_digits(result.max_abs_error)
     span = _decibels(dynamic_range(id) if id in schemes.all_ids() else None)
     return [f"`{id}`", size(result.bytes) + ratio, error, _decibels(result.sqnr_db), largest, span, *counts]

@@ -1,9 +1,9 @@
 """Methods whose codes depend on samples of real input: what they store is known, their error is not.
 
 Layouts are those of the checkpoints that transformers loads; scales are float16. AQLM's bytes were compared
-with aqlm 1.1.7's QuantizedLinear. GPTQ's and AWQ's follow the buffers that auto-gptq's QuantLinear and autoawq
-0.2.9's WQLinear_GEMM register in their published source, which was read and not run; SmoothQuant's and QuIP#'s
-follow the published code of their papers.
+with aqlm 1.1.7's QuantizedLinear. GPTQ's and AWQ's follow the buffers that auto-gptq's QuantLinear and
+autoawq 0.2.9's WQLinear_GEMM register in their published source, which was read and not run; SmoothQuant's
+and QuIP#'s follow the published code of their papers.
 """
 
 from __future__ import annotations
