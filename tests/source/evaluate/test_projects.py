@@ -25,12 +25,8 @@ class Swish(nn.Module):
 def test_a_class_imported_with_a_star_is_one_class(tmp_path: Path) -> None:
     """`super(Swish, self)` in one file means the class that another file got with a star."""
     write(tmp_path, {"layers.py": LAYERS, "every.py": "from layers import *\n"})
-    write(
-        tmp_path,
-        {
-            "net.py": "from every import *\nfirst = Swish()\nfrom layers import Swish as Same\nsecond = Same()\n"
-        },
-    )
+    text = "from every import *\nfirst = Swish()\nfrom layers import Swish as Same\nsecond = Same()\n"
+    write(tmp_path, {"net.py": text})
     for root in ("first", "second"):
         made = evaluate(tmp_path / "net.py", root)
         assert [module.path for module in made.modules] == ["", "scale"]

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from bitlens.source.evaluate.limits import Budget
-from bitlens.source.evaluate.tensors import tensor_item
+from bitlens.source.evaluate.tensors import tensor_assign, tensor_item
 from bitlens.source.evaluate.values import MISSING, UNKNOWN, ClassValue, Instance, Iter, Lazy, Tensor, Unknown
 
 if TYPE_CHECKING:
@@ -208,6 +208,9 @@ class Items(Budget):
             if not isinstance(key, Unknown):
                 self.repetition.changed_host(target)
                 target[self.index(key)] = value
+        elif isinstance(target, Tensor):
+            self.repetition.changed(target.number)
+            tensor_assign(target, self.index(key), self.index(value))
         elif isinstance(target, Instance):
             found = target.cls.lookup("__setitem__")
             if found is not MISSING:

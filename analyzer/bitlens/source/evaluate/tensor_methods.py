@@ -107,6 +107,9 @@ def tensor_method(
         if name == "requires_grad_":
             machine.repetition.changed(target.number)
             target.requires_grad = not args or args[0] is not False
+        elif name.endswith("_") and target.values is not None:
+            machine.repetition.changed(target.number)
+            target.values = None
         return target if name.endswith("_") else Tensor(target.shape, target.dtype, _kept(target, name))
     if name in _CASTS:
         integral = DTYPES[_CASTS[name]].kind == "int"

@@ -183,6 +183,14 @@ def tensor_item(value: Tensor, *key: Any) -> Any:
     return Tensor(_indexed(value.shape, index if isinstance(index, tuple) else (index,)), value.dtype)
 
 
+def tensor_assign(value: Tensor, index: Any, item: Any) -> None:
+    """`value[index] = item`, after which the values are known only where both are numbers."""
+    if isinstance(value.values, list) and isinstance(index, int) and isinstance(item, int | float):
+        value.values[index] = float(item) if value.dtype is not None and value.dtype.kind == "float" else item
+    else:
+        value.values = None
+
+
 def _rows(value: Tensor) -> list[Any]:
     if isinstance(value.values, list):
         return [Tensor((), value.dtype, item) for item in value.values]

@@ -63,6 +63,9 @@ class Net(nn.Module):
         self.named = nn.ModuleDict({settings.name.replace(".", "_"): nn.Linear(width, len(settings.items()))})
         groups = torch.linspace(0, 2 - 1e-6, 10).floor()
         self.mixed = nn.ModuleList(nn.Conv2d(1, int((groups == g).sum()), 1) for g in range(2))
+        multiples = torch.ones(3)
+        multiples[1] = 4.0
+        self.grown = nn.ModuleList(nn.Linear(width, int(width * m)) for m in multiples)
 
 
 model = Net()
