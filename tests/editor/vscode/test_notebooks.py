@@ -18,7 +18,7 @@ def test_hints_measurements_and_edits_land_in_the_right_cell(
     window.hint("self.fc1 = ", r"804 KB")
     window.lens("Measure").click()
     window.hint("self.fc1 = ", r"fp32 804 KB · int8 .*%")
-    expect(window.line("net = Net()")).to_contain_text(re.compile("fp32"), timeout=PATIENCE)
+    expect(window.line("net = Net()")).to_contain_text(re.compile("int8"), timeout=PATIENCE)
     window.picture("notebook")
     window.line("net = Net()").click()
     rows = window.fixes()
