@@ -94,6 +94,15 @@ def test_libraries_are_dropped_beyond_a_bound(monkeypatch: pytest.MonkeyPatch) -
     assert world_for([SITE]).machine is not kept
 
 
+def test_a_library_that_met_a_limit_is_read_again() -> None:
+    """What a limit left of a library is not what the next evaluation sees."""
+    file = SITE / "transformers/models/mistral/modeling_mistral.py"
+    stopped = evaluate(file, "MistralModel", search_paths=[SITE, SITE], limits=Limits(steps=300))
+    assert stopped.limit and not stopped.modules
+    again = evaluate(file, "MistralModel", search_paths=[SITE, SITE])
+    assert again == evaluate(file, "MistralModel", search_paths=[SITE]) and again.modules
+
+
 def test_a_name_that_is_not_there(tmp_path: Path) -> None:
     construction = evaluate(write(tmp_path, "pass"), "Missing")
     assert any("'Missing'" in problem.message for problem in construction.problems)

@@ -89,6 +89,8 @@ class Finder:
         self.sources: dict[str, SourceFile] = {}
         self.evaluated = 0
         """Characters of the libraries' statements that were evaluated."""
+        self.halted = False
+        """Whether a limit ended the evaluation of a library."""
         self.touched: set[str] = set()
         """Files of which a statement was lowered since the last `save`."""
         self.found: dict[str, tuple[Path, bool] | None] = {}

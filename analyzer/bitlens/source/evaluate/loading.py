@@ -68,6 +68,9 @@ class Loader(Finder):
             for statement in source.statements:
                 self._run(statement, module, frame, fixed)
                 machine.unwind(depth)
+        except Control:
+            self._halt(module)
+            raise
         finally:
             machine.unwind(depth)
             machine.leave()
@@ -132,6 +135,7 @@ class Loader(Finder):
         try:
             self._execute(statement, frame)
         except Control:
+            self._halt(module)
             raise
         except Exception as error:
             self._note(error, module, statement.line)
@@ -141,6 +145,10 @@ class Loader(Finder):
             machine.repetition.oldest = oldest
             machine.tries, machine.uncertain, machine.errors = saved
         return module.vars.get(name, UNKNOWN)
+
+    def _halt(self, module: Namespace) -> None:
+        """A limit was met while this module was read: if it is a library's, it must not stay as it is."""
+        self.halted = self.halted or (module.file is not None and self.in_library(module.file))
 
     def save(self) -> None:
         """Keep what was lowered since the last time in the store."""
