@@ -103,7 +103,7 @@ class _Rows:
         self._drawn: dict[tuple[str, tuple[int, ...], int], tuple[Tensor, Tensor, int]] = {}
 
     def of(self, weight: Tensor, name: str, together: int) -> tuple[Tensor, Tensor, int]:
-        """Values of the drawn units (k * together, ...), their squared norms (k,), and the number of units."""
+        """Values of the drawn units (k * together, ...), their squared norms (k,), and how many units."""
         key = (name, tuple(weight.shape), together)
         if key not in self._drawn:
             units = weight.shape[0] // together
