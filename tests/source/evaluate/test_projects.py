@@ -55,3 +55,14 @@ def test_files_outside_the_project_are_not_read(tmp_path: Path) -> None:
     write(tmp_path, {"project/net.py": text})
     made = evaluate(tmp_path / "project" / "net.py", "layer")
     assert made.modules[0].parameters[0].elements is None
+
+
+def test_a_file_beside_one_program_is_not_installed_for_the_next(tmp_path: Path) -> None:
+    """Two programs have a module of one name, the first of them inside an installed package's folder."""
+    site = tmp_path / "site"
+    write(site, {"package/layers.py": LAYERS, "package/net.py": "import layers\n"})
+    write(tmp_path, {"own/pyproject.toml": "", "own/layers/parts.py": LAYERS})
+    write(tmp_path, {"own/net.py": "from layers.parts import Swish\n"})
+    evaluate(site / "package" / "net.py", "layers.Swish()", search_paths=[site])
+    made = evaluate(tmp_path / "own" / "net.py", "Swish()", search_paths=[site])
+    assert [module.path for module in made.modules] == ["", "scale"]

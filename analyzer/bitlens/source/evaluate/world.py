@@ -72,21 +72,32 @@ class World:
         before, imports.own = imports.paths, [] if library else own
         imports.paths = [*imports.own, *self.libraries]
         for known, module in list(imports.modules.items()):
-            if module.file is not None and not imports.in_library(module.file):
+            if module.file is None:
+                if module.is_package:
+                    del imports.modules[known]
+            elif not self._installed(known, module.file):
                 del imports.modules[known]
-                imports.sources.pop(module.file, None)
+                if not imports.in_library(module.file):
+                    imports.sources.pop(module.file, None)
         self._lay_over(str(file), text)
         if imports.own or imports.paths != before:
             imports.found = {
                 key: place
                 for key, place in imports.found.items()
-                if place and imports.in_library(str(place[0]))
+                if place and self._installed(key, str(place[0]))
             }
         found: Namespace | None = imports.module(name)
         if found is None or found.file != str(file):
             found = Namespace(name, str(file))
             imports.modules[name] = found
         return found
+
+    def _installed(self, name: str, file: str) -> bool:
+        """Whether every program finds this file under this name: not one that was found beside another
+        program, even if that stands inside a package."""
+        top = name.partition(".")[0]
+        places = [os.path.join(folder, top) for folder in self.libraries]
+        return any(file in (place, f"{place}.py") or file.startswith(place + os.sep) for place in places)
 
     def _lay_over(self, file: str, text: str | None) -> None:
         """Let `text` stand for the file on disk, until another text or a call without one."""
