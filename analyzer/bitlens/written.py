@@ -30,8 +30,8 @@ def written_numbers(program: Program, known: Container[int]) -> Numbers | None:
     """The layers with written sizes on lines (from 1) that are not `known`, in the file's default dtype;
     None where there are none.
 
-    Each call counts once, however often its line runs. One whose layer is converted at once (`.half()`) is left
-    out. A name that is imported under another one is found through the import alone: `L(3, 4)` is not.
+    Each call counts once, however often its line runs. One whose layer is converted at once (`.half()`) is
+    left out. A name that is imported under another one is found through the import alone: `L(3, 4)` is not.
     """
     names = names_of(node for statement in program.source.statements for node in statement.nodes)
     made: dict[int, list[str]] = defaultdict(list)
