@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from bitlens.source.evaluate.callables import BoundMethod, Function, Native, PropertyValue
 from bitlens.source.evaluate.namespace import Namespace
+from bitlens.source.evaluate.passing import passing
 from bitlens.source.evaluate.signatures import signature_tools
 from bitlens.source.evaluate.text_files import listing
-from bitlens.source.evaluate.torch_core import passing
 from bitlens.source.evaluate.values import UNKNOWN, ClassValue, Instance
 
 if TYPE_CHECKING:
