@@ -272,7 +272,7 @@ class Calls(TypeTests):
 
     def call_type(self, kind: type, args: list[Any], kwargs: dict[str, Any]) -> Any:
         """Call a Python type such as `int` or `dict`."""
-        from bitlens.source.evaluate.builtin_functions import construct
+        from bitlens.source.evaluate.builtin_types import construct
 
         self.tick()
         made = construct(self, kind, args, kwargs)  # type: ignore[arg-type]  # every machine is a Machine

@@ -159,7 +159,7 @@ class Machine(Errors):
 
     def sorted(self, items: Any, kwargs: dict[str, Any]) -> list[Any]:
         """`sorted(items, …)`."""
-        from bitlens.source.evaluate.builtin_functions import sort
+        from bitlens.source.evaluate.builtin_iteration import sort
 
         return sort(self, items, kwargs)
 
