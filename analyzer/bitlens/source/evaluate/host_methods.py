@@ -1,4 +1,4 @@
-"""Methods of Python's own values: strings, lists, dicts, sets, tuples, numbers. Only those named here, within
+"""Methods of Python's own values: strings, lists, dicts, sets, tuples, numbers. Only those listed, within
 limits."""
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from bitlens.source.evaluate.callables import HostMethod
+from bitlens.source.evaluate.host_method_names import METHODS
 from bitlens.source.evaluate.values import (
     MISSING,
     UNKNOWN,
@@ -17,128 +18,13 @@ from bitlens.source.evaluate.values import (
     Iter,
     Lazy,
     LimitReached,
-    ModuleInstance,
     Unknown,
 )
 
 if TYPE_CHECKING:
     from bitlens.source.evaluate.assignment import Assignment
 
-_TEXT = frozenset(
-    [
-        "capitalize",
-        "casefold",
-        "count",
-        "decode",
-        "encode",
-        "endswith",
-        "find",
-        "index",
-        "isalnum",
-        "isalpha",
-        "isascii",
-        "isdecimal",
-        "isdigit",
-        "isidentifier",
-        "islower",
-        "isnumeric",
-        "isspace",
-        "istitle",
-        "isupper",
-        "lower",
-        "lstrip",
-        "partition",
-        "removeprefix",
-        "removesuffix",
-        "replace",
-        "rfind",
-        "rindex",
-        "rpartition",
-        "rsplit",
-        "rstrip",
-        "split",
-        "splitlines",
-        "startswith",
-        "strip",
-        "swapcase",
-        "title",
-        "translate",
-        "upper",
-        "expandtabs",
-        "join",
-        "format",
-        "ljust",
-        "rjust",
-        "center",
-        "zfill",
-        "format_map",
-        "maketrans",
-    ]
-)
 _PADDING = frozenset(("ljust", "rjust", "center", "zfill", "expandtabs"))
-_METHODS: dict[type, frozenset[str]] = {
-    str: _TEXT,
-    bytes: _TEXT - {"format", "format_map"},
-    list: frozenset(
-        [
-            "append",
-            "extend",
-            "insert",
-            "remove",
-            "pop",
-            "clear",
-            "index",
-            "count",
-            "sort",
-            "reverse",
-            "copy",
-            "appendleft",
-            "popleft",
-        ]
-    ),
-    tuple: frozenset(("index", "count")),
-    dict: frozenset(
-        [
-            "get",
-            "pop",
-            "popitem",
-            "keys",
-            "values",
-            "items",
-            "update",
-            "setdefault",
-            "copy",
-            "clear",
-            "fromkeys",
-        ]
-    ),
-    set: frozenset(
-        [
-            "add",
-            "discard",
-            "remove",
-            "pop",
-            "update",
-            "union",
-            "intersection",
-            "difference",
-            "symmetric_difference",
-            "issubset",
-            "issuperset",
-            "isdisjoint",
-            "copy",
-            "clear",
-            "intersection_update",
-            "difference_update",
-        ]
-    ),
-    frozenset: frozenset(
-        ["union", "intersection", "difference", "issubset", "issuperset", "isdisjoint", "copy"]
-    ),
-    int: frozenset(("bit_length", "conjugate", "is_integer", "as_integer_ratio")),
-    float: frozenset(("is_integer", "hex", "as_integer_ratio")),
-    range: frozenset(("index", "count")),
-}
 _DUNDERS = {
     "__len__": len,
     "__contains__": None,
@@ -171,7 +57,7 @@ def call_host(machine: Assignment, method: HostMethod, args: list[Any], kwargs: 
     special = _SPECIAL.get((_base(target), name))
     if special is not None:
         return special(machine, target, args, kwargs)
-    if name not in _METHODS.get(_base(target), ()):
+    if name not in METHODS.get(_base(target), ()):
         return UNKNOWN
     return _plain(machine, target, name, args, kwargs)
 
@@ -365,4 +251,3 @@ _SPECIAL: dict[tuple[type, str], Callable[..., Any]] = {
     (dict, "items"): _view("items"),
     (dict, "move_to_end"): _move_to_end,
 }
-__all__ = ["ModuleInstance", "call_host", "host_type_name"]
