@@ -17,16 +17,10 @@ from bitlens.problems import BitlensError
 from bitlens.source.data_files import read_data
 from bitlens.source.evaluate.callables import Function, Native
 from bitlens.source.evaluate.module_methods import walk
-from bitlens.source.evaluate.quantizers import (
-    configuration_class,
-    convert,
-    freeze_quanto,
-    is_linear,
-    kept_by_transformers,
-    quantize_torchao,
-    rename,
-    replace_by_quanto,
-)
+from bitlens.source.evaluate.quantize_layers import convert, is_linear, rename
+from bitlens.source.evaluate.quantize_quanto import freeze_quanto, replace_by_quanto
+from bitlens.source.evaluate.quantize_torchao import configuration_class, quantize_torchao
+from bitlens.source.evaluate.quantizers import kept_by_transformers
 from bitlens.source.evaluate.values import (
     MISSING,
     UNKNOWN,
