@@ -1,7 +1,8 @@
 """Runs a model's construction in the abstract: exact layers, shapes and lines, without torch and without
 importing."""
 
-from bitlens.source.evaluate.construction import Construction, ModuleRecord, TensorRecord, to_model
+from bitlens.source.evaluate.construction import Construction, ModuleRecord, TensorRecord
+from bitlens.source.evaluate.construction_model import to_model
 from bitlens.source.evaluate.front import evaluate, keep, roots, written
 from bitlens.source.evaluate.limits import Limits
 
