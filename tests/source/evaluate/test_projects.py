@@ -66,3 +66,63 @@ def test_a_file_beside_one_program_is_not_installed_for_the_next(tmp_path: Path)
     evaluate(site / "package" / "net.py", "layers.Swish()", search_paths=[site])
     made = evaluate(tmp_path / "own" / "net.py", "Swish()", search_paths=[site])
     assert [module.path for module in made.modules] == ["", "scale"]
+
+
+REGISTRY = """
+from torch import nn
+
+known, names, default = {}, set(), nn.Linear
+
+class Registry:
+    count = 0
+
+    def __init__(self):
+        self.last = None
+
+    def register(self, function):
+        known[function.__name__] = function
+        names.add(function.__name__)
+        self.last, Registry.count = function, Registry.count + 1
+        return function
+
+registry = Registry()
+
+@registry.register
+def small():
+    return nn.Sequential(*[default(2, 2) for _ in range(Registry.count)], registry.last and nn.ReLU())
+
+def create(name):
+    return nn.Sequential(known[name](), *[nn.Identity() for _ in names])
+"""
+REGISTERED = """
+import zoo
+from torch import nn
+
+@zoo.registry.register
+def small():
+    return nn.Conv2d(1, 1, 1)
+
+@zoo.registry.register
+def mine():
+    return nn.Conv2d(1, 1, 1)
+
+zoo.default = nn.Bilinear
+nn.ReLU.__init__ = None
+model = zoo.create("mine")
+"""
+
+
+def test_what_one_program_changes_in_a_library_is_as_it_was_for_the_next(tmp_path: Path) -> None:
+    """A program that registers its models with a library, and replaces the library's own, changes nothing for
+    another program, in whatever order the library was read."""
+    site = tmp_path / "site"
+    write(site, {"zoo/__init__.py": REGISTRY})
+    write(tmp_path, {"a/net.py": REGISTERED, "b/net.py": "import zoo\nmodel = zoo.create('small')\n"})
+    for name in "abab":
+        made = evaluate(tmp_path / name / "net.py", "model", search_paths=[site])
+        kinds = [module.type.rpartition(".")[2] for module in made.modules]
+        expected = {
+            "a": ["Sequential", "Conv2d", "Identity", "Identity"],
+            "b": ["Sequential", "Sequential", "Linear", "ReLU", "Identity"],
+        }
+        assert kinds == expected[name] and not made.problems

@@ -65,14 +65,17 @@ class Assignment(Attributes):
                 self.plain_setattr(target, name, value)
         elif isinstance(target, ClassValue):
             self.repetition.changed_anything()
+            self.undoing.attribute(target.ns, name)
             target.set(name, value)
         elif isinstance(target, Namespace):
             self.repetition.changed_anything()
+            self.undoing.attribute(target.vars, name)
             target.vars[name] = value
         elif isinstance(target, Tensor):
             self._set_on_tensor(target, name, value)
         elif isinstance(target, Function | Native | Partial):
             self.repetition.changed_anything()
+            self.undoing.attribute(target.attrs, name)
             target.attrs[name] = value
         elif isinstance(target, BoundMethod):
             self.setattr(target.func, name, value)
@@ -100,6 +103,8 @@ class Assignment(Attributes):
             self.set_member(target, name, value)
         else:
             self.repetition.changed_object(target.number)
+            if self.undoing.of_library(target.number):
+                self.undoing.attribute(target.attrs, name)
             target.attrs[name] = value
 
     def set_member(self, target: ModuleInstance, name: str, value: Any) -> None:
@@ -147,8 +152,11 @@ class Assignment(Attributes):
                     return
         elif isinstance(target, Instance):
             self.repetition.changed_object(target.number)
+            if self.undoing.of_library(target.number):
+                self.undoing.attribute(target.attrs, name)
             target.attrs.pop(name, None)
         elif isinstance(target, ClassValue) and name in target.ns:
+            self.undoing.attribute(target.ns, name)
             del target.ns[name]
             self.repetition.changed_anything()
             target.set("__deleted__", name)

@@ -46,6 +46,7 @@ class Targets(Expressions):
 
             def store_global(f: Frame, result: Any) -> None:
                 machine.repetition.changed_anything()
+                machine.undoing.attribute(f.module.vars, name)
                 f.module.vars[name] = result
 
             return store_global

@@ -64,6 +64,7 @@ class Loader(Finder):
         fixed = set(self.fill.get(module.name, {}))
         machine.enter(frame)
         depth = machine.depth
+        reading = machine.undoing.read(self._is_library(module))
         try:
             for statement in source.statements:
                 self._run(statement, module, frame, fixed)
@@ -72,6 +73,7 @@ class Loader(Finder):
             self._halt(module)
             raise
         finally:
+            machine.undoing.read(reading)
             machine.unwind(depth)
             machine.leave()
             machine.repetition.oldest = oldest
@@ -132,6 +134,7 @@ class Loader(Finder):
         frame = Frame(module.vars, module)
         depth = machine.depth
         machine.enter(frame)
+        reading = machine.undoing.read(self._is_library(module))
         try:
             self._execute(statement, frame)
         except Control:
@@ -140,6 +143,7 @@ class Loader(Finder):
         except Exception as error:
             self._note(error, module, statement.line)
         finally:
+            machine.undoing.read(reading)
             machine.unwind(depth)
             # What a module does when it is read, it does once.
             machine.repetition.oldest = oldest
@@ -148,7 +152,10 @@ class Loader(Finder):
 
     def _halt(self, module: Namespace) -> None:
         """A limit was met while this module was read: if it is a library's, it must not stay as it is."""
-        self.halted = self.halted or (module.file is not None and self.in_library(module.file))
+        self.halted = self.halted or self._is_library(module)
+
+    def _is_library(self, module: Namespace) -> bool:
+        return module.file is not None and self.in_library(module.file)
 
     def save(self) -> None:
         """Keep what was lowered since the last time in the store."""

@@ -15,6 +15,7 @@ from bitlens.source.evaluate.repetition import Repetition
 from bitlens.source.evaluate.scope import Frame, Scope
 from bitlens.source.evaluate.text import format_value, to_text
 from bitlens.source.evaluate.text_files import Files
+from bitlens.source.evaluate.undoing import Undoing
 from bitlens.source.evaluate.values import (
     MISSING,
     ClassValue,
@@ -49,6 +50,7 @@ class Machine(Errors):
         self.imports = Imports(self)
         self.files: Files = Files(self)
         self.repetition = Repetition(self)
+        self.undoing = Undoing()
         self.builtins = {**self.exceptions, **builtin_table(self)}
         self.overrides: dict[tuple[str, str], Callable[[Any], Any]] = {}
         self.inside_torch = 0

@@ -91,6 +91,7 @@ class Repetition:
     def changed_host(self, value: Any) -> None:
         """Note that a list, dict or set changes."""
         known = self.births.get(id(value))
+        self.machine.undoing.host(value, None if known is None else known[0])
         if known is None:
             self.changed_anything()
         else:

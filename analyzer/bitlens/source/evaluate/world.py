@@ -59,7 +59,8 @@ class World:
 
     def prepare(self, file: Path, limits: Limits, text: str | None = None) -> Namespace:
         """The module of `file` (as `text`, if given), with everything that is not a library forgotten."""
-        if self.machine.imports.evaluated > LIBRARIES or self.machine.imports.halted:
+        whole = self.machine.undoing.take_back()
+        if not whole or self.machine.imports.evaluated > LIBRARIES or self.machine.imports.halted:
             self._begin_anew()
         self.machine.reset(limits)
         self.machine.default_dtype = self.machine.dtypes["float32"]
