@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 from backends import models
 from bitlens.collect import Collector
-from bitlens.worker import estimate, stored, stream
+from bitlens.worker import stored, stream
+from bitlens.worker.checkpoints.safetensors import SafetensorsFile
 from bitlens.worker.estimate import Estimator
 from bitlens.worker.measure import Measurer
 from bitlens.worker.wire import Job
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import nn
 
 BY_ROWS = (
@@ -28,8 +31,9 @@ BY_ROWS = (
 WHOLE = ("int8.symmetric.tensor", "hqq.int4_g64", "bitsandbytes.nf4_double", "quanto.qint4_hqq")
 
 
-def test_at_least_nine_of_ten_intervals_hold_the_exact_error_of_a_real_checkpoint() -> None:
-    estimator, measurer = Estimator(BY_ROWS), Measurer(BY_ROWS)
+@pytest.mark.parametrize("seed", [0, 1])
+def test_at_least_nine_of_ten_intervals_hold_the_exact_error_of_a_real_checkpoint(seed: int) -> None:
+    estimator, measurer = Estimator(BY_ROWS, seed), Measurer(BY_ROWS)
     held: dict[str, list[bool]] = {id: [] for id in BY_ROWS}
     for facts, own in models.layers(models.minilm()):
         guess, exact = estimator.layer(facts, own), measurer.layer(facts, own)
@@ -54,11 +58,9 @@ def test_sampled_rows_are_the_same_every_time_and_differ_between_layers() -> Non
     [(facts, own)] = models.layers(nn.ModuleDict({"fc": nn.Linear(512, 2048, bias=False)}))
     twice = [Estimator(["quanto.qint8"]).layer(facts, own)["quanto.qint8"] for _ in range(2)]
     assert twice[0] == twice[1]
-    weight = own["weight"].detach()
-    scheme = estimate.schemes.get("quanto.qint8")
-    one, other = (estimate.sample(weight, scheme, "weight", estimate._Rows(path)) for path in "ab")
-    assert one is not None and other is not None and not torch.equal(one.errors, other.errors)
-    assert len(one.errors) < one.units == 2048
+    plans = [Estimator(["quanto.qint8"]).plan(replace(facts, path=path), own) for path in "ab"]
+    [[one], [other]] = [plan.parts for plan in plans]
+    assert one.rows != other.rows and len(one.rows) == 128 < one.units == 2048
 
 
 @pytest.mark.parametrize("scheme_id", WHOLE)
@@ -128,3 +130,38 @@ def test_estimates_alone_where_asked_for(checkpoint: Path) -> None:
     low, high = totals["schemes"]["quanto.qint8"]["interval"]
     [exact] = [event for event in events_of(checkpoint) if event["event"] == "totals"]
     assert low < exact["schemes"]["quanto.qint8"]["relative_error"] < high
+
+
+def test_only_the_drawn_rows_are_read(checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[tuple[str, tuple[int, ...]]] = []
+    whole = SafetensorsFile.rows
+
+    def rows(self: SafetensorsFile, name: str, drawn: Sequence[int]) -> torch.Tensor:
+        read.append((name, tuple(drawn)))
+        found = whole(self, name, drawn)
+        assert torch.equal(found, load_file(checkpoint)[name][list(drawn)])
+        return found
+
+    monkeypatch.setattr(SafetensorsFile, "rows", rows)
+    monkeypatch.delattr(SafetensorsFile, "read")
+    monkeypatch.setattr(SafetensorsFile, "__abstractmethods__", frozenset())
+    events_of(checkpoint, estimate=True)
+    assert [name for name, _ in read] == ["a.weight", "b.weight", "c.weight"]
+    assert all(len(drawn) == 110 for _, drawn in read)
+
+
+def test_the_class_is_not_built_for_an_estimate(checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (checkpoint.parent / "config.json").write_text('{"model_type": "bert", "architectures": ["BertModel"]}')
+    monkeypatch.setattr(stored, "build_from_config", None)
+    assert [e["path"] for e in events_of(checkpoint.parent, estimate=True) if e["event"] == "estimate"]
+
+
+def test_buffers_have_no_part_in_what_is_known(tmp_path: Path) -> None:
+    save_file(
+        {"a.weight": torch.randn(300, 600), "b.running_mean": torch.randn(8)}, tmp_path / "net.safetensors"
+    )
+    job = Job("checkpoint", ("bfloat16",), file=str(tmp_path), name="net", estimate=True)
+    events: list[dict] = []
+    stored.measure(job, stream.Stream(job, events.append), "cpu")
+    [totals] = [event for event in events if event["event"] == "totals"]
+    assert totals["schemes"]["bfloat16"]["relative_error"] > 0

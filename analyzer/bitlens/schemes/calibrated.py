@@ -1,9 +1,13 @@
 """Methods whose codes depend on samples of real input: what they store is known, their error is not.
 
-Layouts are those of the checkpoints that transformers loads; scales are float16. AQLM's bytes were compared
-with aqlm 1.1.7's QuantizedLinear. GPTQ's and AWQ's follow the buffers that auto-gptq's QuantLinear and
-autoawq 0.2.9's WQLinear_GEMM register in their published source, which was read and not run; SmoothQuant's
-and QuIP#'s follow the published code of their papers.
+AQLM's bytes were compared with aqlm 1.1.7's QuantizedLinear. The others follow source that was read and never
+run: GPTQ's the buffers of AutoGPTQ's QuantLinear with float16 scales, AWQ's those of autoawq 0.2.9's
+WQLinear_GEMM. GPTQ's divisors are those of its words, 32 / 4 codes in an int32; AutoGPTQ's own class counts
+words by 32 features and would cut off the rest of fewer. SmoothQuant's are those of torch-int's Int8Linear;
+SmoothQuant's own repository only simulates, in float16. QuIP#'s are those of quip-sharp's QuantizedLinear,
+whose checkpoints are cast to float16: by its source the scale and the codebook's number take 10 bytes a layer
+where 4 are counted here, and it joins projections (q, k, v), which shares their sign vectors. Neither of the
+last two was compared with a checkpoint.
 """
 
 from __future__ import annotations

@@ -30,14 +30,18 @@ def measure(job: Job, stream: Stream, device: str) -> None:
     if job.config:
         folder = job.config if os.path.isdir(job.config) else os.path.dirname(job.config)
     with open_checkpoint(file) as checkpoint:
-        if folder is not None and not job.estimate:
+        if job.estimate:
+            _first_answer(checkpoint, stream)
+            stream.end([], {})
+            return
+        if folder is not None and _size(checkpoint) >= ESTIMATED_FROM:
             _first_answer(checkpoint, stream)
         with trace.constructions() as seen:
             model, problems = _class_of(folder)
         described = describe(checkpoint, model=model)
         known = model if model is not None and described.class_name else None
         kept = kept_in_float(known) if known is not None else {}
-        layers = [_source(layer, known, seen, kept) for layer in described.layers]
+        layers = [_source(checkpoint, layer, known, seen, kept) for layer in described.layers]
         stream.begin(
             **{"class": type(known).__name__ if known is not None else checkpoint.format},
             weights="checkpoint",
@@ -55,10 +59,8 @@ def measure(job: Job, stream: Stream, device: str) -> None:
 
 def _first_answer(checkpoint: Checkpoint, stream: Stream) -> None:
     """Estimates by names and shapes, while the library that has the class is not even imported."""
-    if sum(checkpoint.info(name).bytes for name in checkpoint.names()) < ESTIMATED_FROM:
-        return
     nowhere = trace.Constructions()
-    layers = [_source(layer, None, nowhere, {}) for layer in infer_layers(checkpoint)]
+    layers = [_source(checkpoint, layer, None, nowhere, {}) for layer in infer_layers(checkpoint)]
     stream.begin(
         **{"class": checkpoint.format},
         weights="checkpoint",
@@ -67,6 +69,10 @@ def _first_answer(checkpoint: Checkpoint, stream: Stream) -> None:
         notes=[],
     )
     stream.estimates(layers, checkpoint.release)
+
+
+def _size(checkpoint: Checkpoint) -> int:
+    return sum(checkpoint.info(name).bytes for name in checkpoint.names())
 
 
 def _class_of(folder: str | None) -> tuple[torch.nn.Module | None, list[CheckpointError]]:
@@ -79,12 +85,14 @@ def _class_of(folder: str | None) -> tuple[torch.nn.Module | None, list[Checkpoi
 
 
 def _source(
+    checkpoint: Checkpoint,
     layer: CheckpointLayer,
     model: torch.nn.Module | None,
     seen: trace.Constructions,
     kept: Mapping[str, str],
 ) -> LayerSource:
     place = seen.place(model.get_submodule(layer.path)) if model is not None else None
+    direct = layer.stored <= layer.origins.keys()
     return LayerSource(
         path=layer.path,
         type=layer.type,
@@ -98,4 +106,6 @@ def _source(
         kept=kept.get(layer.path),
         leaf=layer.leaf,
         origins=layer.origins,
+        rows=(lambda name, drawn: checkpoint.rows(layer.origins[name][1], drawn)) if direct else None,
+        expect=(lambda name, drawn: checkpoint.expect(layer.origins[name][1], drawn)) if direct else None,
     )

@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
 from typing import Any, Callable, NamedTuple
 
 import torch
 
 from bitlens.backends.facts import LayerFacts, TensorFacts
 from bitlens.worker.checkpoints.base import scattered_reads
-from bitlens.worker.estimate import Estimator
+from bitlens.worker.estimate import Estimator, Rows
 from bitlens.worker.failure import Failure
 from bitlens.worker.histogram import histogram
 from bitlens.worker.measure import Measurer
 from bitlens.worker.remembered import Memory, Origin
+from bitlens.worker.sampling import Plan
 from bitlens.worker.wire import Event, Job
 
 ESTIMATED_FROM = 1 << 30
 """Bytes of a model from which on estimates come first: below, the exact answer takes a few seconds."""
 MAX_LAYERS = 200_000
 """More layers than any real model; a program that makes more is stopped with a clear message."""
+
+EXPECTED_LAYERS = 64
+"""Layers of which the disk reads the sampled rows ahead of their turn."""
 
 MOST_THREADS = 8
 """More wait for Python's lock most of the time."""
@@ -49,6 +52,10 @@ class LayerSource(NamedTuple):
     """Whether the module has no modules below it."""
     origins: Mapping[str, Origin] = {}
     """Of tensors that a file of weights holds as they are: which one, and under which name."""
+    rows: Rows | None = None
+    """Reads rows of a tensor named in `stored` without the others; None where there is no such way."""
+    expect: Callable[[str, Sequence[int] | None], None] | None = None
+    """Says which rows, or None for all, `rows` and `read` will be asked for soon."""
 
 
 class Stream:
@@ -95,9 +102,9 @@ class Stream:
     def estimates(self, sources: Sequence[LayerSource], done: Callable[[], None] = lambda: None) -> None:
         """Send an estimate of each layer and of the whole."""
         estimator = Estimator(self._job.schemes)
-        for source in sources:
+        for source, planned in _expected(sources, estimator):
             with scattered_reads():
-                schemes = estimator.layer(_facts(source), _Values(source))
+                schemes = estimator.layer(_facts(source), _Values(source), source.rows, planned)
             self._send({**_described(source), "event": "estimate", "schemes": schemes})
             done()
         self._send({"event": "totals", "schemes": estimator.totals(), "dtypes": dtypes_of(sources)})
@@ -132,6 +139,20 @@ def _facts(source: LayerSource) -> LayerFacts:
     )
 
 
+def _expected(sources: Sequence[LayerSource], estimator: Estimator) -> Iterator[tuple[LayerSource, Plan]]:
+    """Layers with what will be looked at, after the disk was told of that for some layers beyond."""
+    waiting: deque[tuple[LayerSource, Plan]] = deque()
+    for source in sources:
+        planned = estimator.plan(_facts(source), source.stored)
+        for part in planned.parts:
+            if source.expect:
+                source.expect(part.tensor, None if part.axis else part.rows)
+        waiting.append((source, planned))
+        if len(waiting) > EXPECTED_LAYERS:
+            yield waiting.popleft()
+    yield from waiting
+
+
 def _described(source: LayerSource) -> dict[str, Any]:
     """What an event says of a layer besides its schemes."""
     own = [t for t in source.tensors if t.tied_to is None]
@@ -145,7 +166,7 @@ def _described(source: LayerSource) -> dict[str, Any]:
         "bytes": sum(t.bytes for t in parameters),
         "buffer_bytes": sum(t.bytes for t in own if t.kind == "buffer"),
         "dtype": _main_dtype(source.tensors),
-        "tensors": [asdict(t) for t in source.tensors],
+        "tensors": [dict(vars(t)) for t in source.tensors],
         "note": source.note,
     }
 

@@ -10,7 +10,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO
 
@@ -55,6 +54,13 @@ class Checkpoint(ABC):
     def read(self, name: str) -> torch.Tensor:
         """The values, shaped as in `info`. To be looked at, not written to: it may be a view of the file."""
 
+    def rows(self, name: str, drawn: Sequence[int]) -> torch.Tensor:
+        """Some indices of the first dimension, in this order; a reader that can reads nothing else."""
+        return self.read(name)[list(drawn)]
+
+    def expect(self, name: str, drawn: Sequence[int] | None) -> None:  # noqa: B027 - a hint
+        """These rows, or the whole tensor, will be asked for soon: the disk may start."""
+
     @abstractmethod
     def storage_key(self, name: str) -> Hashable:
         """Equal for two names exactly when they share the same stored bytes."""
@@ -77,10 +83,10 @@ class Checkpoint(ABC):
 def open_regular(path: str) -> BinaryIO:
     """Open an ordinary file for reading; CheckpointError for anything else (a pipe would hang the reader)."""
     try:
-        mode = Path(path).stat().st_mode
+        mode = os.stat(path).st_mode
         if not stat.S_ISREG(mode):
             raise CheckpointError("not-a-file", f"{path} is not an ordinary file.", path)
-        return Path(path).open("rb")
+        return open(path, "rb")
     except (FileNotFoundError, NotADirectoryError):
         raise CheckpointError("not-found", f"There is no file {path}.", path) from None
     except (OSError, ValueError) as error:
@@ -105,6 +111,7 @@ def stamp(file: BinaryIO) -> tuple[int, ...]:
     return (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
 
 
+_CHANGED = "The file was written to while it was read; start again."
 _scattered = False
 
 
@@ -134,7 +141,7 @@ def map_tensor(
     inset = offset % mmap.ALLOCATIONGRANULARITY
     with open_regular(path) as file:
         if stamp(file) != expected:
-            raise CheckpointError("changed", "The file was written to while it was read; start again.", path)
+            raise CheckpointError("changed", _CHANGED, path)
         pages = mmap.mmap(file.fileno(), inset + nbytes, access=mmap.ACCESS_COPY, offset=offset - inset)
         if _scattered and hasattr(mmap, "MADV_RANDOM"):
             pages.madvise(mmap.MADV_RANDOM)
@@ -142,3 +149,57 @@ def map_tensor(
     if offset % dtype.itemsize:
         raw = raw.clone()
     return raw.view(dtype).reshape(shape)
+
+
+Stamp = tuple[int, ...]
+Run = tuple[int, int]
+"""Offset in a file, and bytes from there."""
+
+
+def read_runs(path: str, expected: Stamp, runs: Sequence[Run]) -> torch.Tensor:
+    """Bytes of a file, run after run, as uint8. CheckpointError `changed` as in `map_tensor`.
+
+    Of a mapped file each page not yet in memory costs a fault and a wait of its own.
+    """
+    buffer = bytearray(sum(length for _, length in runs))
+    view, filled = memoryview(buffer), 0
+    with _unbuffered(path, expected) as file:
+        for offset, length in runs:
+            file.seek(offset)
+            end = filled + length
+            while filled < end:
+                count = file.readinto(view[filled:end])
+                if not count:
+                    raise CheckpointError("changed", _CHANGED, path)
+                filled += count
+    return torch.frombuffer(buffer, dtype=torch.uint8) if buffer else torch.empty(0, dtype=torch.uint8)
+
+
+def expect_runs(path: str, expected: Stamp, runs: Sequence[Run]) -> None:
+    """Let the system read these bytes into its cache meanwhile, where it takes such hints."""
+    if hasattr(os, "posix_fadvise"):
+        with _unbuffered(path, expected) as file:
+            for offset, length in runs:
+                os.posix_fadvise(file.fileno(), offset, length, os.POSIX_FADV_WILLNEED)
+
+
+@contextmanager
+def _unbuffered(path: str, expected: Stamp) -> Iterator[Any]:
+    with open_regular(path) as file:
+        if stamp(file) != expected:
+            raise CheckpointError("changed", _CHANGED, path)
+        yield getattr(file, "raw", file)
+
+
+def runs_of(drawn: Sequence[int] | None, offset: int, row_bytes: int, rows: int) -> list[Run]:
+    """Where rows of a tensor lie that starts at `offset`; neighbours are one run, None means all rows."""
+    if drawn is None:
+        return [(offset, rows * row_bytes)]
+    runs: list[Run] = []
+    for row in drawn:
+        at = offset + row * row_bytes
+        if runs and sum(runs[-1]) == at:
+            runs[-1] = (runs[-1][0], runs[-1][1] + row_bytes)
+        else:
+            runs.append((at, row_bytes))
+    return runs

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 
 import torch
 
 from bitlens.worker.checkpoints.base import (
     Checkpoint,
     CheckpointError,
+    Run,
     TensorInfo,
+    expect_runs,
     map_tensor,
     open_regular,
+    read_runs,
+    runs_of,
     stamp,
 )
 from bitlens.worker.checkpoints.ggml_blocks import DECODERS, dequantize
@@ -60,6 +64,24 @@ class GgufFile(Checkpoint):
         rows = (tensor.info.bytes // kind.bytes, kind.bytes)
         blocks = map_tensor(self._path, self._stamp, tensor.offset, rows, torch.uint8)
         return dequantize(blocks, kind.name).reshape(shape)
+
+    def rows(self, name: str, drawn: Sequence[int]) -> torch.Tensor:
+        """Of plain types from the file alone; quantized ones as `read`."""
+        tensor = self._tensor(name)
+        plain = TYPES[tensor.type_number].torch_name
+        if plain is None or not tensor.info.bytes:
+            return super().rows(name, drawn)
+        raw = read_runs(self._path, self._stamp, self._runs(name, drawn))
+        return raw.view(getattr(torch, plain)).view(len(drawn), *tensor.info.shape[1:])
+
+    def expect(self, name: str, drawn: Sequence[int] | None) -> None:
+        """Tells the operating system."""
+        expect_runs(self._path, self._stamp, self._runs(name, drawn))
+
+    def _runs(self, name: str, drawn: Sequence[int] | None) -> list[Run]:
+        tensor = self._tensor(name)
+        rows = tensor.info.shape[0] if tensor.info.shape else 1
+        return runs_of(drawn, tensor.offset, tensor.info.bytes // max(1, rows), rows)
 
     def storage_key(self, name: str) -> Hashable:
         """Tensors never share bytes in this format."""

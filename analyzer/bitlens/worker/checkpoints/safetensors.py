@@ -6,7 +6,7 @@ Refuses what the reference refuses (https://github.com/huggingface/safetensors),
 from __future__ import annotations
 
 import os
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from typing import Any, BinaryIO
 
 import torch
@@ -14,10 +14,14 @@ import torch
 from bitlens.worker.checkpoints.base import (
     Checkpoint,
     CheckpointError,
+    Run,
     TensorInfo,
     element_count,
+    expect_runs,
     map_tensor,
     open_regular,
+    read_runs,
+    runs_of,
     stamp,
 )
 from bitlens.worker.checkpoints.json_text import MAX_BYTES, parse_object
@@ -70,6 +74,24 @@ class SafetensorsFile(Checkpoint):
             return map_tensor(self._path, self._stamp, self._start + offset, info.shape, dtype)
         except (OSError, ValueError, RuntimeError, OverflowError) as error:
             raise CheckpointError("unreadable", f"{name} cannot be mapped: {error}", self._path) from None
+
+    def rows(self, name: str, drawn: Sequence[int]) -> torch.Tensor:
+        """Read from the file, nothing else of the tensor; without a row or a dtype of torch's as `read`."""
+        info, _ = self._entry(name)
+        dtype = getattr(torch, info.dtype, None)
+        if not isinstance(dtype, torch.dtype) or not info.bytes:
+            return super().rows(name, drawn)
+        raw = read_runs(self._path, self._stamp, self._runs(name, drawn))
+        return raw.view(dtype).view(len(drawn), *info.shape[1:])
+
+    def expect(self, name: str, drawn: Sequence[int] | None) -> None:
+        """Tells the operating system."""
+        expect_runs(self._path, self._stamp, self._runs(name, drawn))
+
+    def _runs(self, name: str, drawn: Sequence[int] | None) -> list[Run]:
+        info, offset = self._entry(name)
+        rows = info.shape[0] if info.shape else 1
+        return runs_of(drawn, self._start + offset, info.bytes // max(1, rows), rows)
 
     def storage_key(self, name: str) -> Hashable:
         """Tensors never share bytes in this format."""

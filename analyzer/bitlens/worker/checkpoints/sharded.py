@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -41,6 +41,14 @@ class ShardedCheckpoint(Checkpoint):
     def read(self, name: str) -> torch.Tensor:
         """The shard's values."""
         return self._shard(name).read(name)
+
+    def rows(self, name: str, drawn: Sequence[int]) -> torch.Tensor:
+        """The shard's rows."""
+        return self._shard(name).rows(name, drawn)
+
+    def expect(self, name: str, drawn: Sequence[int] | None) -> None:
+        """Tells the shard."""
+        self._shard(name).expect(name, drawn)
 
     def storage_key(self, name: str) -> Hashable:
         """The shard's key, told apart from those of other shards."""
