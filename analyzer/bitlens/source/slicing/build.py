@@ -8,14 +8,15 @@ from dataclasses import dataclass
 from bitlens.source.bindings import assignments
 from bitlens.source.knowledge import Knowledge
 from bitlens.source.slicing.candidates import Candidate, in_loop
-from bitlens.source.slicing.changes import is_global_setting
 from bitlens.source.slicing.closure import Closure
 from bitlens.source.slicing.effects import effects
 from bitlens.source.slicing.entries import Entry, chain_of, keep_call
 from bitlens.source.slicing.forbidden import in_training_loop
 from bitlens.source.slicing.render import Changes, Edit, Renderer, edit_between, span
 from bitlens.source.slicing.scopes import LOOPS, Atom, branches
+from bitlens.source.slicing.settings import is_global_setting, is_grad_mode
 from bitlens.source.slicing.views import Analysis, Unsliceable, View
+from bitlens.source.tree import children, walk
 
 
 @dataclass(frozen=True)
@@ -123,15 +124,31 @@ def _keep_entry(entry: Entry, closure: Closure, analysis: Analysis, changes: Cha
     unused = keep_call(entry, closure, analysis)
     lines = text.encode().split(b"\n")
     for decorator in entry.function.decorator_list:
+        if is_grad_mode(decorator, analysis.knowledge):
+            continue
         start, end = span(decorator, entry.view.offset)
         start = start[0], lines[start[0] - 1].rindex(b"@", 0, start[1] + 1)
         changes.edits += edit_between(start, end, "", lines)
     if entry.call is None or entry.atom is None:
-        changes.appended.append(entry.text)
+        changes.appended.append(entry.started)
         return
-    changes.replaced[entry.atom] = entry.call
+    changes.replaced[entry.atom] = _awaited(entry, closure)
     for value in unused:
         changes.edits += edit_between(*span(value, entry.atom.offset), "None", lines)
+
+
+def _awaited(entry: Entry, closure: Closure) -> ast.expr:
+    """The call, with what lets a coroutine run: `await main()`, `asyncio.run(main())`."""
+    assert entry.atom is not None and entry.call is not None and entry.caller is not None
+    if not isinstance(entry.function, ast.AsyncFunctionDef):
+        return entry.call
+    for node in walk(entry.atom.node):
+        if isinstance(node, (ast.Await, ast.Call)) and entry.call in children(node):
+            runner = [node.func] if isinstance(node, ast.Call) else []
+            for name in sorted(effects(runner).reads):
+                closure.need(name, entry.caller, entry.atom.index, entry.atom.blocks)
+            return node
+    return entry.call
 
 
 def _last_kept(view: View, closure: Closure) -> int:

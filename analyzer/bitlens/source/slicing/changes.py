@@ -42,12 +42,6 @@ _KNOWN = re.compile(
     r"|torch\.nn\.utils\.(weight_norm|spectral_norm|remove_\w+|vector_to_parameters)|safetensors\.torch\.load_model"
     r"|accelerate\.(load_checkpoint|dispatch_model)|random\.shuffle|numpy\.random\.shuffle|setattr$|delattr$)"
 )
-_GLOBAL = re.compile(
-    r"^(torch\.(set_default_\w+|manual_seed|set_default_device|set_num_threads|use_deterministic_algorithms)"
-    r"|torch\.cuda\.manual_seed(_all)?|numpy\.random\.seed|random\.seed|transformers\.set_seed|transformers\.enable_full_determinism"
-    r"|lightning\.seed_everything|pytorch_lightning\.seed_everything|sys\.path\.(append|insert|extend)"
-    r"|torch\.backends\.quantized\.engine|os\.environ|os\.chdir|accelerate\.utils\.set_seed)"
-)
 
 
 class Changes(Touches):
@@ -188,10 +182,10 @@ class Changes(Touches):
         arguments = [*call.args, *(keyword.value for keyword in call.keywords)]
         if name in self.knowledge.functions:
             return self._by_local_function(call, self.knowledge.functions[name])
+        last = name.rsplit(".", 1)[-1]
         first = set().union(*(self._parts_of(argument) for argument in arguments[:1]))
         if _KNOWN.match(name):
-            return first
-        last = name.rsplit(".", 1)[-1]
+            return set().union(*map(self._parts_of, arguments)) if last == "vector_to_parameters" else first
         if name in NOT_A_CHANGE or name in self.knowledge.classes:
             return set()
         if library_of(name) is not None:
@@ -271,15 +265,3 @@ class FunctionChanges:
             if isinstance(node, ast.Global):
                 found.update(node.names)
         return found
-
-
-def is_global_setting(atom: Atom, knowledge: Knowledge) -> bool:
-    """Default dtype and device, seeds, search path and environment: they reach models without naming them."""
-    node = atom.node
-    if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
-        dotted = knowledge.names.dotted(node.value.func)
-        return dotted is not None and _GLOBAL.match(dotted) is not None
-    if isinstance(node, ast.Assign):
-        targets = [t.value if isinstance(t, ast.Subscript) else t for t in node.targets]
-        return any(_GLOBAL.match(knowledge.names.dotted(t) or "") is not None for t in targets)
-    return False

@@ -19,7 +19,8 @@ from bitlens.source.slicing.forbidden import (
     reason,
     trains,
 )
-from bitlens.source.slicing.scopes import LOOPS, Atom, Block, dominates, is_main_guard
+from bitlens.source.slicing.scopes import LOOPS, Atom, Block, dominates, ends_loop, is_main_guard
+from bitlens.source.slicing.settings import grad_modes, is_grad_mode
 from bitlens.source.slicing.views import Analysis, Kept, Unsliceable, View
 from bitlens.source.words import words
 
@@ -31,9 +32,7 @@ _BUILTINS = frozenset(dir(builtins)) | {
     "__class__",
     "__package__",
 }
-_NEUTRAL_CONTEXTS = re.compile(
-    r"^(mlflow|wandb|tqdm|torch\.(profiler|autograd|inference_mode|no_grad|enable_grad)|contextlib\.redirect)\b"
-)
+_NEUTRAL_CONTEXTS = re.compile(r"^(mlflow|wandb|tqdm|torch\.(autograd\.)?profiler|contextlib\.redirect)\b")
 _NOT_RUN = words(
     """
     forward training_step validation_step test_step predict_step configure_optimizers train_dataloader
@@ -85,11 +84,29 @@ class Closure:
             self._keep_header(block, view)
         read = atom.effects.reads | atom.effects.stores
         if isinstance(atom.node, (ast.FunctionDef, ast.AsyncFunctionDef)) and atom.node in self.entries:
-            read = effects([atom.node.args]).reads  # an entry loses its decorators
+            kept = [node for node in atom.node.decorator_list if is_grad_mode(node, self.knowledge)]
+            read = effects([atom.node.args, *kept]).reads  # an entry loses its other decorators
         for name in sorted(read):
             self.need(name, view, atom.index, atom.blocks)
         if isinstance(atom.node, Definition):
             self._keep_definition(atom, view)
+        elif isinstance(atom.node, LOOPS):
+            self._keep_exits(atom, view)
+
+    def _keep_exits(self, loop: Atom, view: View) -> None:
+        """Where a loop ends early; one without end of which no `break` may run goes through once."""
+        exits = [atom for atom in view.scope.atoms if ends_loop(atom, loop)]
+        left = []
+        for atom in exits:
+            before = self.kept.copy()
+            try:
+                self.keep(atom, view)
+                left.append(atom)
+            except Unsliceable:
+                self.kept = before
+        endless = isinstance(loop.node, ast.While) and isinstance(loop.node.test, ast.Constant)
+        if endless and not left:
+            self.kept.neutral.add(loop)
 
     def keep_place(self, atom: Atom, view: View) -> None:
         """Keep an atom and the blocks around it, but not what it reads: only a part of it will run."""
@@ -112,6 +129,8 @@ class Closure:
         if self._is_neutral(header):
             self.kept.atoms.add(header)
             self.kept.neutral.add(header)
+            for name in sorted(effects(grad_modes(header.node, self.knowledge)).reads):
+                self.need(name, view, header.index, header.blocks)
         else:
             self.keep(header, view)
 

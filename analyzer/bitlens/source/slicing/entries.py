@@ -47,6 +47,13 @@ class Entry:
         made = f"{self.view.class_node.name}()"
         return made if self.function.name == "__init__" else f"{made}.{self.function.name}()"
 
+    @property
+    def started(self) -> str:
+        """The statement that runs such a function."""
+        if isinstance(self.function, ast.AsyncFunctionDef):
+            return f"import asyncio; asyncio.run({self.text})"
+        return self.text
+
 
 def chain_of(view: View, analysis: Analysis) -> list[Entry]:
     """The entries from a function up to the file's own flow, innermost first; none for the file itself."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from bitlens.source.slicing.effects import Definition
 from bitlens.source.slicing.scopes import Atom, branches, is_main_guard
+from bitlens.source.slicing.settings import grad_modes
 from bitlens.source.slicing.views import Analysis, Kept
 from bitlens.source.tree import walk
 
@@ -165,7 +166,19 @@ class Renderer:
             self.edits += edit_between(*span(node.test, offset), "True", self.lines)
         elif atom in self.kept.neutral:
             start = span(node, offset)[0]
-            self.edits += edit_between(start, self._colon(node, offset), "if True", self.lines)
+            self.edits += self._new_header(start, self._colon(node, offset), self._neutral(node))
+
+    def _neutral(self, node: ast.stmt) -> str:
+        """A header that only keeps the block; whether gradients are recorded decides what may be edited."""
+        modes = grad_modes(node, self.analysis.knowledge)
+        return f"with {', '.join(map(ast.unparse, modes))}" if modes else "if True"
+
+    def _new_header(self, start: tuple[int, int], colon: tuple[int, int], text: str) -> list[Edit]:
+        """Edits that put `text` before a colon, on its line: only brackets would join it to lines above."""
+        if start[0] != colon[0]:
+            text = self.lines[start[0] - 1][: start[1]].decode() + text
+        edits = edit_between(start, colon, "", self.lines)
+        return [*edits[:-1], Edit(edits[-1].line, edits[-1].start, edits[-1].end, text.encode())]
 
     def _colon(self, node: ast.stmt, offset: int) -> tuple[int, int]:
         """The place of the colon that ends a header."""

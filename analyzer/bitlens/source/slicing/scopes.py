@@ -124,6 +124,16 @@ def exclusive(first: tuple[Block, ...], second: tuple[Block, ...]) -> bool:
     return False
 
 
+def ends_loop(atom: Atom, loop: Atom) -> bool:
+    """Whether the atom is a `break` or `continue` of this loop."""
+    if not isinstance(atom.node, (ast.Break, ast.Continue)):
+        return False
+    around = [
+        block for block in atom.blocks if isinstance(block.header.node, LOOPS) and block.branch == "body"
+    ]
+    return bool(around) and around[-1].header is loop
+
+
 def is_main_guard(node: ast.AST) -> bool:
     """`if __name__ == "__main__":`, either way around."""
     if (
