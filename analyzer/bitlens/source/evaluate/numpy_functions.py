@@ -7,6 +7,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from bitlens.source.evaluate.callables import Native
+from bitlens.source.evaluate.numpy_arrays import array_functions
 from bitlens.source.evaluate.stdlib_functional import accumulated
 from bitlens.source.evaluate.stdlib_math import native, numeric, product
 from bitlens.source.evaluate.values import UNKNOWN, ClassValue, Tensor, Unknown
@@ -62,6 +63,7 @@ def numpy_functions(machine: Machine) -> dict[str, Any]:
             for name in ("ceil", "floor", "sqrt", "log2", "log", "exp")
         }
     )
+    shared.update(array_functions(machine, shared))
     shared["prod"] = Native("prod", lambda args, kwargs: product(machine, _at_least_1d(args[0])))
     shared["atleast_1d"] = Native(
         "atleast_1d", lambda args, kwargs: _as_array(machine, _at_least_1d(args[0]))

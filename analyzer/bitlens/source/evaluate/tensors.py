@@ -120,6 +120,13 @@ def tensor_binary(name: str, left: Any, right: Any) -> Any:
     return Tensor(shape, _result_dtype(name, a, b), values)
 
 
+def elementwise(operation: Callable[[Any, Any], Any], left: Any, right: Any) -> Tensor:
+    """The operation on the elements of tensors and numbers, one of them a tensor."""
+    a = left if isinstance(left, Tensor) else Tensor((), None, left)
+    b = right if isinstance(right, Tensor) else Tensor((), None, right)
+    return Tensor(broadcast(a.shape, b.shape), _result_dtype("mul", a, b), _elementwise(operation, a, b))
+
+
 def tensor_compare(operation: Callable[[Any, Any], Any], left: Any, right: Any) -> Any:
     """A comparison with a tensor: one truth value where both sides are numbers, else a tensor of them."""
     if not isinstance(left, Tensor | int | float) or not isinstance(right, Tensor | int | float):

@@ -1,0 +1,97 @@
+"""numpy's functions on arrays: element by element where the values are known, by shape where they are not."""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from bitlens.source.evaluate.callables import Native
+from bitlens.source.evaluate.tensors import elementwise
+from bitlens.source.evaluate.values import UNKNOWN, Tensor, Unknown
+
+if TYPE_CHECKING:
+    from bitlens.source.evaluate.machine import Machine
+
+_ONE: dict[str, Callable[[Any], Any]] = {
+    "ceil": lambda value: float(math.ceil(value)),
+    "floor": lambda value: float(math.floor(value)),
+    "rint": lambda value: float(round(value)),
+    "trunc": lambda value: float(math.trunc(value)),
+    "exp2": lambda value: 2.0**value,
+    "square": lambda value: value * value,
+    **{name: getattr(math, name) for name in ("sqrt", "log", "log2", "log10", "exp", "sin", "cos")},
+}
+_TWO: dict[str, Callable[[Any, Any], Any]] = {
+    "minimum": min,
+    "maximum": max,
+    "power": operator.pow,
+    "add": operator.add,
+    "subtract": operator.sub,
+    "multiply": operator.mul,
+    "divide": operator.truediv,
+    "floor_divide": operator.floordiv,
+    "mod": operator.mod,
+}
+
+
+def array_functions(machine: Machine, scalars: dict[str, Any]) -> dict[str, Any]:
+    """The functions of arrays by name; `scalars` are those that numbers go to instead."""
+    table: dict[str, Any] = {name: _on_one(machine, name, scalars.get(name)) for name in _ONE}
+    table.update({name: _on_two(machine, name) for name in _TWO})
+    torch = machine.imports.modules["torch"].vars
+    for name, same in {"concatenate": "cat", "stack": "stack"}.items():
+        table[name] = Native(
+            name, lambda args, kwargs, same=same: _joined(machine, torch[same], args, kwargs)
+        )
+    table["broadcast_to"] = Native("broadcast_to", lambda args, kwargs: _broadcast_to(machine, args, kwargs))
+    return table
+
+
+def _on_one(machine: Machine, name: str, scalar: Any) -> Native:
+    def run(args: list[Any], kwargs: dict[str, Any]) -> Any:
+        value = _array(machine, args[0]) if args and not kwargs else UNKNOWN
+        if isinstance(value, Tensor):
+            return elementwise(lambda item, _: _ONE[name](item), value, 0)
+        if isinstance(value, int | float) and scalar is None:
+            return _ONE[name](value)
+        return UNKNOWN if scalar is None else machine.call(scalar, args, kwargs)
+
+    return Native(name, run)
+
+
+def _on_two(machine: Machine, name: str) -> Native:
+    def run(args: list[Any], kwargs: dict[str, Any]) -> Any:
+        values = [_array(machine, arg) for arg in args]
+        if len(values) != 2 or kwargs or not all(isinstance(value, Tensor | int | float) for value in values):
+            return UNKNOWN
+        if any(isinstance(value, Tensor) for value in values):
+            return elementwise(_TWO[name], *values)
+        return _TWO[name](*values)
+
+    return Native(name, run)
+
+
+def _array(machine: Machine, value: Any) -> Any:
+    """A list or tuple as the array that numpy makes of it."""
+    if not isinstance(value, list | tuple):
+        return value
+    return machine.call(machine.imports.modules["torch"].vars["tensor"], [value], {})
+
+
+def _joined(machine: Machine, function: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:
+    """`np.stack` and `np.concatenate` by torch's, whose `dim` is their `axis`."""
+    if not args or isinstance(args[0], Unknown) or not kwargs.keys() <= {"axis"}:
+        return UNKNOWN
+    parts = [_array(machine, part) for part in machine.iterate(args[0])]
+    axis = kwargs.get("axis", args[1] if len(args) > 1 else 0)
+    return machine.call(function, [parts, axis], {}) if isinstance(axis, int) else UNKNOWN
+
+
+def _broadcast_to(machine: Machine, args: list[Any], kwargs: dict[str, Any]) -> Any:
+    value, shape = _array(machine, args[0]), args[1] if len(args) > 1 else kwargs.get("shape")
+    sizes = (shape,) if isinstance(shape, int) else shape
+    if not isinstance(value, Tensor) or not isinstance(sizes, list | tuple):
+        return UNKNOWN
+    return Tensor(tuple(sizes), value.dtype)
