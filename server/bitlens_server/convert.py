@@ -177,14 +177,16 @@ def _place(
 ) -> tuple[Part, types.TextEdit]:
     """The document of an edit, and the edit there; none reaches into the next cell.
 
-    Lines that are put before a cell's first line follow the cell above: they belong to what stands there.
+    Lines that are put before a cell's first line follow the cell above: they belong to what stands there,
+    unless they import something.
     """
     first, last = (
         min(bisect_right(starts, offset), len(snapshot.raw)) - 1 for offset in (one.start, one.end)
     )
     part = _part(snapshot, first)
     text = one.new_text
-    if one.start == one.end == starts[part.first] and part is not snapshot.parts[0] and text.endswith("\n"):
+    between = one.start == one.end == starts[part.first] and part is not snapshot.parts[0]
+    if between and text.endswith("\n") and not text.startswith(("import ", "from ")):
         part, text = snapshot.parts[snapshot.parts.index(part) - 1], "\n" + text.removesuffix("\n")
         first = part.first + part.count - 1
         end = start = _at(snapshot, first + 1, len(snapshot.raw[first]), encoding)

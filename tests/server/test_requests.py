@@ -129,6 +129,40 @@ def test_a_notebook_is_one_program_in_order(tmp_path: Path) -> None:
     played(scenario)
 
 
+IMPORTS = "import torch\nfrom torch import nn"
+CREATES = "model = nn.Sequential(nn.Linear(4, 4))"
+
+
+@pytest.mark.parametrize(
+    ("cells", "home", "line"),
+    [
+        ([IMPORTS, "中 = 1", CREATES], 0, 0),
+        (["%pip install torch", IMPORTS, "import math\nprint(math.pi)", CREATES], 1, 0),
+        (["try:\n    from torch import nn\nexcept ImportError:\n    raise", CREATES], 1, 0),
+    ],
+)
+def test_an_import_joins_the_first_imports_or_heads_the_cell(
+    cells: list[str], home: int, line: int, tmp_path: Path
+) -> None:
+    _, opened = notebook(tmp_path, cells)
+    uris = [cell["uri"] for cell in opened["cellTextDocuments"]]
+
+    async def scenario(client: InProcess) -> None:
+        client.notify("notebookDocument/didOpen", opened)
+        where = {"start": {"line": 0, "character": 0}, "end": {"line": 0, "character": 0}}
+        params = {**diagnostic(uris[-1]), "range": where, "context": {"diagnostics": []}}
+        actions = await client.request("textDocument/codeAction", params)
+        action = next(one for one in actions if "int8" in one["title"])
+        edit = (await client.request("codeAction/resolve", action))["edit"]
+        changed = {change["textDocument"]["uri"]: change["edits"] for change in edit["documentChanges"]}
+        found = [(uri, one) for uri, edits in changed.items() for one in edits if "import" in one["newText"]]
+        ((uri, one),) = found
+        assert uri == uris[home] and "optimum.quanto" in one["newText"]
+        assert one["range"]["start"]["line"] == line
+
+    played(scenario)
+
+
 def test_cells_come_go_and_move(tmp_path: Path) -> None:
     uri, opened = notebook(tmp_path, CELLS)
     cells = [cell["uri"] for cell in opened["cellTextDocuments"]]

@@ -163,8 +163,9 @@ def _between(
 
 
 def _insertion(code: Code, region: Region, atom: Atom, line: str) -> TextEdit:
-    """A new import at the top level, with the imports that stand there; in a notebook, in the same cell."""
-    first, last = _cell(code, atom)
+    """A new import at the top level, with the imports that stand there; in a notebook, in the first cell that
+    has any, or on top of the statement's own."""
+    first, last = _cell(code, _first_import(code, atom) or atom)
     top = [a for a in code.regions[0].atoms if not a.blocks and first <= a.line <= min(last, atom.line)]
     imports = _leading_imports(top)
     if imports:
@@ -177,6 +178,14 @@ def _insertion(code: Code, region: Region, atom: Atom, line: str) -> TextEdit:
         return TextEdit(start, start, line + "\n")
     begin = _first_code(code, top, first)
     return TextEdit(begin, begin, line + "\n\n" if code.program.cells is None else line + "\n")
+
+
+def _first_import(code: Code, atom: Atom) -> Atom | None:
+    """The first import that stands at the top level and runs before a statement."""
+    for other in code.regions[0].atoms:
+        if isinstance(other.node, (ast.Import, ast.ImportFrom)) and not other.blocks:
+            return other if other.line <= atom.line else None
+    return None
 
 
 def _cell(code: Code, atom: Atom) -> tuple[int, int]:
