@@ -18,6 +18,8 @@ class Limits:
     steps: int = 8_000_000
     """Calls and rounds of loops."""
     seconds: float = 60.0
+    """Of the thread's processor time: a busy machine is no reason to say less."""
+    wall_seconds: float = 300.0
     modules: int = 300_000
     """Layers of one model."""
     elements: int = 60_000_000
@@ -50,7 +52,8 @@ class Budget:
         self.steps = 0
         self.modules = 0
         self.elements = 0
-        self.deadline = time.monotonic() + limits.seconds
+        self.processor_deadline = time.thread_time() + limits.seconds
+        self.deadline = time.monotonic() + limits.wall_seconds
         self.depth = 0
         self.problems = []
         self.doubts = 0
@@ -66,8 +69,10 @@ class Budget:
         if self.steps & 0xFF == 0:
             if self.steps > self.limits.steps:
                 raise LimitReached(f"{self.limits.steps:,} steps")
+            if time.thread_time() > self.processor_deadline:
+                raise LimitReached(f"{self.limits.seconds:g} seconds of processor time")
             if time.monotonic() > self.deadline:
-                raise LimitReached(f"{self.limits.seconds:g} seconds")
+                raise LimitReached(f"{self.limits.wall_seconds:g} seconds")
 
     def allocate(self, elements: int) -> None:
         """Count elements or characters about to be made."""
