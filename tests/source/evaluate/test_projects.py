@@ -126,3 +126,9 @@ def test_what_one_program_changes_in_a_library_is_as_it_was_for_the_next(tmp_pat
             "b": ["Sequential", "Sequential", "Linear", "ReLU", "Identity"],
         }
         assert kinds == expected[name] and not made.problems
+
+
+def test_eval_at_the_top_of_a_file_finds_what_a_star_imported(tmp_path: Path) -> None:
+    write(tmp_path, {"layers.py": LAYERS, "net.py": "from layers import *\nmodel = eval('Swish')()\n"})
+    made = evaluate(tmp_path / "net.py", "model")
+    assert [module.path for module in made.modules] == ["", "scale"]

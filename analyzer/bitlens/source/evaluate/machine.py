@@ -96,7 +96,8 @@ class Machine(Errors):
         frame = self.frames[-1]
         compiler = Statements(self, frame.line - body.lineno)
         compiler.scope = Scope(is_class=True)
-        compiler.scope.locals = set(frame.vars)
+        # At the top of a module names are the module's, some of which wait for their value.
+        compiler.scope.locals = set() if frame.vars is frame.module.vars else set(frame.vars)
         self.tries += 1
         try:
             return compiler.expression(body)(frame)

@@ -45,6 +45,9 @@ def array_functions(machine: Machine, scalars: dict[str, Any]) -> dict[str, Any]
         table[name] = Native(
             name, lambda args, kwargs, same=same: _joined(machine, torch[same], args, kwargs)
         )
+    table["unique"] = torch["unique"]
+    for name in ("round", "around"):
+        table[name] = _rounded(machine, name)
     table["broadcast_to"] = Native("broadcast_to", lambda args, kwargs: _broadcast_to(machine, args, kwargs))
     return table
 
@@ -57,6 +60,17 @@ def _on_one(machine: Machine, name: str, scalar: Any) -> Native:
         if isinstance(value, int | float) and scalar is None:
             return _ONE[name](value)
         return UNKNOWN if scalar is None else machine.call(scalar, args, kwargs)
+
+    return Native(name, run)
+
+
+def _rounded(machine: Machine, name: str) -> Native:
+    def run(args: list[Any], kwargs: dict[str, Any]) -> Any:
+        value = _array(machine, args[0]) if args and not kwargs else UNKNOWN
+        digits = args[1] if len(args) > 1 else 0
+        if isinstance(value, Tensor) and isinstance(digits, int):
+            return elementwise(lambda item, count: round(item, count), value, digits)
+        return machine.call(machine.builtins["round"], args, kwargs)
 
     return Native(name, run)
 

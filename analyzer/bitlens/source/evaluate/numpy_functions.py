@@ -77,7 +77,6 @@ def numpy_functions(machine: Machine) -> dict[str, Any]:
     for name in ("max", "min"):
         shared[name] = machine.builtins[name]
     shared["argsort"] = Native("argsort", lambda args, kwargs: _argsort(machine, args[0]))
-    shared["round"] = machine.builtins["round"]
     shared["abs"] = machine.builtins["abs"]
     shared.update(
         {"pi": math.pi, "inf": math.inf, "ndarray": ClassValue("ndarray", [], {}), "random": UNKNOWN}

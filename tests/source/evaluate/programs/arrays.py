@@ -32,4 +32,21 @@ class Localization(nn.Module):
         self.offset = nn.Parameter(torch.tensor(start))
 
 
-model = nn.Sequential(Pyramid(), Localization(), nn.Linear(int(np.power(2, 3)), int(np.square(3))))
+def widths(slope=36.44, first=49, factor=2.26, depth=17, unit=8):
+    steps = np.round(np.log((np.arange(depth) * slope + first) / first) / np.log(factor))
+    every = np.round(np.divide(first * np.power(factor, steps), unit)).astype(int) * unit
+    found, counts = np.unique(every, return_counts=True)
+    return [(int(width), count) for width, count in zip(found, counts.tolist())]
+
+
+class Stages(nn.Module):
+    def __init__(self):
+        super().__init__()
+        previous = 3
+        for number, (width, count) in enumerate(widths()):
+            for index in range(count):
+                self.add_module(f"s{number}b{index}", nn.Conv2d(previous, width, 1))
+                previous = width
+
+
+model = nn.Sequential(Pyramid(), Stages(), Localization(), nn.Linear(int(np.power(2, 3)), int(np.square(3))))
