@@ -35,6 +35,8 @@ FORMAT = 1
 BOUND = 256
 """Measurements in one folder; those used longest ago are deleted beyond it."""
 _IMPORT_DEPTH = 6
+_MOST_ASKED = 32
+"""Models of one file that are remembered by name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,12 +88,33 @@ class MeasurementCache:
             write_whole(self._path(key(piece, options, python)), gzip.compress(json.dumps(data).encode(), 3))
             self._prune()
 
+    def remember(self, file: str, selection: str) -> None:
+        """Note that a model of a file was measured because somebody named it."""
+        known = self.asked(file)
+        if selection not in known:
+            names = [*known, selection][-_MOST_ASKED:]
+            with suppress(OSError):
+                write_whole(self._asked(file), json.dumps(names).encode())
+
+    def asked(self, file: str) -> tuple[str, ...]:
+        """The models of a file that were measured by name, oldest first."""
+        try:
+            names = json.loads(self._asked(file).read_bytes())
+        except (OSError, ValueError):
+            return ()
+        return tuple(name for name in names if isinstance(name, str)) if isinstance(names, list) else ()
+
+    def _asked(self, file: str) -> Path:
+        name = hashlib.sha256(os.path.abspath(file).encode(errors="replace")).hexdigest()
+        return self._folder / f"{name}.asked.json"
+
     def _path(self, key: str) -> Path:
         return self._folder / f"{key}.json.gz"
 
     def _prune(self) -> None:
         found = sorted(self._folder.glob("*.json.gz"), key=lambda path: path.stat().st_mtime, reverse=True)
-        for path in found[BOUND:]:
+        asked = sorted(self._folder.glob("*.asked.json"), key=lambda path: path.stat().st_mtime, reverse=True)
+        for path in [*found[BOUND:], *asked[BOUND:]]:
             path.unlink(missing_ok=True)
 
 

@@ -137,6 +137,8 @@ def _piece(
     _publish(collector, True)
     if not run.cancelled.is_set():
         kept.save(piece, options, python, model, collector.environment)
+        if run.selection is not None:
+            kept.remember(piece.file, run.selection)
     return model
 
 

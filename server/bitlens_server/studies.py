@@ -129,7 +129,10 @@ class Studies:
             return Found(study)
         known = dict(self._server.known.measured_of(program))
         wanted = [Wanted(piece.name, piece) for piece in pieces]
-        wanted += _selected(analysis.program, how, known.values(), {one.name for one in wanted})
+        names = {one.name for one in wanted}
+        asked = [one.selection for one in known.values() if one.name not in names]
+        asked += self._server.cache.asked(analysis.program.file)
+        wanted += _selected(analysis.program, how, asked, names)
         wanted += [Wanted(original_name(one.name), one, original=True) for one in originals(analysis)]
         return self._compare(program, study, wanted, options_of(settings, analysis, beside), python)
 
@@ -205,11 +208,13 @@ def _keep(_: Study) -> None:
     """Numbers that are shown already stay until all new ones are there."""
 
 
-def _selected(program: Program, how: Reading, known: Iterable[Measured], names: set[str]) -> Iterator[Wanted]:
+def _selected(
+    program: Program, how: Reading, asked: Iterable[str | None], names: set[str]
+) -> Iterator[Wanted]:
     """Models that were measured because somebody asked for them by name: classes, for the most part."""
-    for selection in dict.fromkeys(one.selection for one in known if one.name not in names):
+    for selection in dict.fromkeys(asked):
         try:
             pieces = buildable(program, how, selection) if selection else ()
         except BitlensError:
             continue
-        yield from (Wanted(piece.name, piece, selection) for piece in pieces)
+        yield from (Wanted(piece.name, piece, selection) for piece in pieces if piece.name not in names)

@@ -11,7 +11,7 @@ import pytest
 from bitlens.interpreters import beside
 from bitlens.problems import Problem
 from bitlens_server.wording import in_editor
-from server.clients import Editor, InProcess, label
+from server.clients import Editor, InProcess, label, polled
 from server.test_requests import diagnostic, played
 
 CONFIGURED = """\
@@ -43,6 +43,32 @@ from torchao.quantization import Int8WeightOnlyConfig, quantize_
 model = nn.Sequential(nn.Linear(64, 64))
 quantize_(model, Int8WeightOnlyConfig())
 """
+
+
+def test_what_was_measured_by_name_is_known_to_the_next_server(cache: Path, tmp_path: Path) -> None:
+    """Unless its text has changed."""
+    path = tmp_path / "net.py"
+    path.write_text(CONFIGURED)
+    uri = path.as_uri()
+
+    def shown(editor: Editor, text: str, line: int) -> str:
+        return next((label(h) for h in editor.hints(uri, text) if h["position"]["line"] == line), "")
+
+    with Editor("vscode", tmp_path, {"trusted": True}) as editor:
+        editor.open(uri, CONFIGURED)
+        editor.command("bitlens.measure", uri, "Net")
+        editor.until_measured()
+        before = shown(editor, CONFIGURED, 13)
+        assert "int8" in before and "~" not in before
+    with Editor("vscode", tmp_path, {"trusted": True}) as editor:
+        editor.open(uri, CONFIGURED)
+        assert polled(lambda: shown(editor, CONFIGURED, 13) == before)
+    changed = CONFIGURED.replace("64", "640")
+    path.write_text(changed)
+    with Editor("vscode", tmp_path, {"trusted": True}) as editor:
+        editor.open(uri, changed)
+        assert polled(lambda: "82" in shown(editor, changed, 13))
+        assert "int8" not in shown(editor, changed, 13)
 
 
 def test_a_class_is_measured_with_its_default_configuration(tmp_path: Path) -> None:
