@@ -103,6 +103,8 @@ def test_every_type_in_one_written_file(tmp_path: Path) -> None:
             assert checkpoint.info(name).bytes == data.nbytes
             if kind.name in PLAIN:
                 assert torch.equal(checkpoint.read(name), torch.from_numpy(data))
+                checkpoint.expect(name, [0, 2])
+                assert torch.equal(checkpoint.rows(name, [2, 0]), torch.from_numpy(data[[2, 0]]))
             elif kind.name in DECODERS:
                 assert_same_bits(checkpoint.read(name), reference(data, kind))
             else:
