@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from bitlens.source.evaluate.callables import Native
-from bitlens.source.evaluate.tensors import elementwise
+from bitlens.source.evaluate.tensors import SMALL, elementwise
 from bitlens.source.evaluate.values import UNKNOWN, Tensor, Unknown
 
 if TYPE_CHECKING:
@@ -108,4 +108,6 @@ def _broadcast_to(machine: Machine, args: list[Any], kwargs: dict[str, Any]) -> 
     sizes = (shape,) if isinstance(shape, int) else shape
     if not isinstance(value, Tensor) or not isinstance(sizes, list | tuple):
         return UNKNOWN
-    return Tensor(tuple(sizes), value.dtype)
+    single = isinstance(value.values, int | float) and len(sizes) == 1 and isinstance(sizes[0], int)
+    values = [value.values] * sizes[0] if single and sizes[0] <= SMALL else None
+    return Tensor(tuple(sizes), value.dtype, values)

@@ -191,9 +191,14 @@ def tensor_item(value: Tensor, *key: Any) -> Any:
 
 
 def tensor_assign(value: Tensor, index: Any, item: Any) -> None:
-    """`value[index] = item`, after which the values are known only where both are numbers."""
-    if isinstance(value.values, list) and isinstance(index, int) and isinstance(item, int | float):
-        value.values[index] = float(item) if value.dtype is not None and value.dtype.kind == "float" else item
+    """`value[index] = item`, after which the values are known only where a number is assigned to an item or a
+    slice."""
+    values = value.values
+    if isinstance(values, list) and isinstance(index, int | slice) and isinstance(item, int | float):
+        number = float(item) if value.dtype is not None and value.dtype.kind == "float" else item
+        places = range(len(values))[index]
+        for place in [places] if isinstance(places, int) else places:
+            values[place] = number
     else:
         value.values = None
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from bitlens.source.evaluate.callables import Function
 from bitlens.source.evaluate.namespace import Namespace
-from bitlens.source.evaluate.values import MISSING, ClassValue, DType, Instance, Unknown
+from bitlens.source.evaluate.values import MISSING, ClassValue, DType, Instance, Tensor, Unknown
 
 PLAIN = (str, int, float, bool, bytes, complex, type(None))
 MAXIMUM_SHOWN = 100_000
@@ -66,10 +66,17 @@ def _collection_text(machine: Any, value: Any) -> Any:
     )
 
 
+def _is_whole(value: Any) -> bool:
+    """Whether every dtype of a tensor of one element, which is formatted as a number, shows the same."""
+    return isinstance(value, int) or (isinstance(value, float) and value.is_integer() and abs(value) < 2**8)
+
+
 def format_value(machine: Any, value: Any, conversion: int, spec: Any) -> Any:
     """What an f-string's field becomes."""
     if isinstance(value, Unknown) or isinstance(spec, Unknown):
         return Unknown("text")
+    if isinstance(value, Tensor) and conversion < 0 and _is_whole(value.values):
+        value = value.values
     if conversion in (114, 115, 97):
         value = to_text(machine, value, quoted=conversion != 115)
     plain = machine.host_value(value)

@@ -12,12 +12,13 @@ class Pyramid(nn.Module):
         cutoffs = 2 * (resolution / 4) ** exponents
         rates = np.exp2(np.ceil(np.log2(np.minimum(cutoffs * 2, resolution))))
         sizes = np.maximum(rates, 4) + 2
+        sizes[-2:] = resolution
         channels = np.rint(np.minimum(base / cutoffs / 4, highest))
         channels[-1] = 3
         for i in range(layers):
-            size = int(sizes[i])
-            layer = nn.Conv2d(int(channels[i]), int(channels[i + 1]), 3, padding=size % 3)
-            setattr(self, f"L{i}_{size}_{int(channels[i + 1])}", layer)
+            size = np.broadcast_to(np.asarray(int(sizes[i])), [2])[0]
+            layer = nn.Conv2d(int(channels[i]), int(channels[i + 1]), 3, padding=int(size % 3))
+            setattr(self, f"L{i}_{size}_{int(channels[i + 1])}_{torch.tensor(i):02}", layer)
 
 
 class Localization(nn.Module):
