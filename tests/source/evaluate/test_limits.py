@@ -103,6 +103,14 @@ def test_a_library_that_met_a_limit_is_read_again() -> None:
     assert again == evaluate(file, "MistralModel", search_paths=[SITE]) and again.modules
 
 
+@pytest.mark.parametrize("limits", [Limits(seconds=0), Limits(wall_seconds=0)])
+def test_processor_time_and_waiting_have_limits_of_their_own(limits: Limits) -> None:
+    """Each of them ends a model that the count of steps would allow."""
+    file = SITE / "transformers/models/mistral/modeling_mistral.py"
+    stopped = evaluate(file, "MistralModel", search_paths=[SITE, SITE, SITE], limits=limits)
+    assert stopped.limit and "0 seconds" in stopped.limit
+
+
 def test_a_name_that_is_not_there(tmp_path: Path) -> None:
     construction = evaluate(write(tmp_path, "pass"), "Missing")
     assert any("'Missing'" in problem.message for problem in construction.problems)
