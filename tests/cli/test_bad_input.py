@@ -205,13 +205,23 @@ def test_ctrl_c_ends_the_worker_too(tmp_path: Path) -> None:
     )
     command = [sys.executable, "-m", "bitlens", "analyze", net]
     process = subprocess.Popen(
-        command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        command,
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=heed_ctrl_c,
     )
     until(lambda: process.poll() is not None or (mark.exists() and mark.read_text() != ""))
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)
     refused(subprocess.CompletedProcess(command, process.returncode, out, err), "interrupted")
     until(lambda: not alive(int(mark.read_text())))
+
+
+def heed_ctrl_c() -> None:
+    """A shell's background jobs, and what they start, ignore Ctrl-C unless told otherwise."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def until(condition: Callable[[], bool], seconds: float = 60) -> None:

@@ -90,30 +90,25 @@ def _span(shape: Shape) -> int:
 
 def _step(torch: Any, blocks: Tensor, state: _State, strength: float, top: int) -> tuple[float, Tensor]:
     """The mean error with these shifts, and the shifts that follow from it."""
-    error, following = 0.0, torch.empty_like(state.shift)
+    errors, following = torch.empty_like(blocks), torch.empty_like(state.shift)
     rows = max(1, _ELEMENTS_AT_ONCE // max(1, blocks.shape[1]))
     for at in range(0, len(blocks), rows):
         part = slice(at, at + rows)
-        error += _part(
-            torch, blocks[part], state.scale[part], state.shift[part], following[part], strength, top
-        )
-    mean = torch.tensor(error / max(1, blocks.numel()), dtype=torch.float64).to(blocks.dtype)
-    return float(mean), following
+        shifts = _State(state.scale[part], state.shift[part])
+        following[part], errors[part] = _part(blocks[part], shifts, strength, top)
+    # Its last bit decides at which step the library stops: a mean over the whole weight, as there.
+    return float(errors.mean()), following
 
 
-def _part(
-    torch: Any, values: Tensor, scale: Tensor, shift: Tensor, following: Tensor, strength: float, top: int
-) -> float:
-    """Writes the next shifts of some blocks; the sum of their errors before that."""
-    shape = (len(values), shift.shape[1], -1)
-    weight, unit, zero = values.view(shape), scale.unsqueeze(2), shift.unsqueeze(2)
+def _part(values: Tensor, state: _State, strength: float, top: int) -> tuple[Tensor, Tensor]:
+    """The next shifts of some blocks, and the size of each element's error before that."""
+    weight = values.view(len(values), state.shift.shape[1], -1)
+    unit, zero = state.scale.unsqueeze(2), state.shift.unsqueeze(2)
     codes = (weight + zero).div_(unit.masked_fill(unit == 0, 1)).round_().clamp_(0, top).mul_(unit)
     error = weight - (codes - zero)
     size = error.abs()
-    total = float(size.sum(dtype=torch.float64))
     shrunk = (size - size.pow(0.7 - 1).mul_(1.0 / strength)).clamp_min_(0).mul_(error.sign())
-    following.copy_(codes.sub_(weight - shrunk).mean(2))
-    return total
+    return codes.sub_(weight - shrunk).mean(2), size.view_as(values)
 
 
 SCHEMES = (QuantoHqq(4), QuantoHqq(2))

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from bitlens.source.evaluate.limits import Budget
 from bitlens.source.evaluate.tensors import tensor_assign, tensor_item
+from bitlens.source.evaluate.undoing import Undoing
 from bitlens.source.evaluate.values import MISSING, UNKNOWN, ClassValue, Instance, Iter, Lazy, Tensor, Unknown
-
-if TYPE_CHECKING:
-    pass
-
 
 PLAIN = frozenset((int, float, bool, str, tuple, list, dict, set, bytes, complex, frozenset, type(None)))
 """Kinds of Python's own values."""
@@ -281,6 +278,7 @@ class Items(Budget):
 
     # Defined by the other parts of the machine.
     repetition: Any
+    undoing: Undoing
     call: Callable[[Any, list[Any], dict[str, Any]], Any]
     call_method: Callable[[Any, str, list[Any], dict[str, Any]], Any]
     getattr: Callable[..., Any]

@@ -42,14 +42,16 @@ def array_functions(machine: Machine, scalars: dict[str, Any]) -> dict[str, Any]
     table.update({name: _on_two(machine, name) for name in _TWO})
     torch = machine.imports.modules["torch"].vars
     for name, same in {"concatenate": "cat", "stack": "stack"}.items():
-        table[name] = Native(
-            name, lambda args, kwargs, same=same: _joined(machine, torch[same], args, kwargs)
-        )
+        table[name] = _joining(machine, name, torch[same])
     table["unique"] = torch["unique"]
     for name in ("round", "around"):
         table[name] = _rounded(machine, name)
     table["broadcast_to"] = Native("broadcast_to", lambda args, kwargs: _broadcast_to(machine, args, kwargs))
     return table
+
+
+def _joining(machine: Machine, name: str, same: Any) -> Native:
+    return Native(name, lambda args, kwargs: _joined(machine, same, args, kwargs))
 
 
 def _on_one(machine: Machine, name: str, scalar: Any) -> Native:
