@@ -61,7 +61,7 @@ def test_a_fix_changes_its_cell_and_nothing_else(notebook: Path) -> None:
 
 
 def test_an_action_stays_in_its_cell(notebook: Path) -> None:
-    """The import too, so that running the cell is enough; and what another cell uses comes after it."""
+    """The import joins the notebook's first imports; what another cell uses comes after the change."""
     program = read(notebook)
     analysis = Analysis(notebook, program.text, cells=program.cells)
     line = program.text[: program.text.index("net =")].count("\n") + 1
@@ -70,10 +70,14 @@ def test_an_action_stays_in_its_cell(notebook: Path) -> None:
     by_cell: dict[int, list[str]] = {}
     for place, text in zip(after.cells or (), after.text.split("\n"), strict=False):
         by_cell.setdefault(place.cell, []).append(text)
-    assert by_cell[1] == ["", "import torch", "from torch import nn"]
+    assert by_cell[1] == [
+        "",
+        "import torch",
+        "from optimum.quanto import freeze, qint8, quantize",
+        "from torch import nn",
+    ]
     assert by_cell[2] == [
         "",
-        "from optimum.quanto import freeze, qint8, quantize",
         "net = nn.Sequential(nn.Linear(8, 8))",
         "net.load_state_dict(torch.load('net.pt'))",
         "quantize(net, weights=qint8)",
