@@ -7,6 +7,7 @@ import ast
 import builtins
 import re
 from collections.abc import Callable
+from functools import partial
 
 from bitlens.source.knowledge import Function
 from bitlens.source.slicing.arguments import ALL, declares_argument, destination, is_required, used_attributes
@@ -62,14 +63,20 @@ class Closure:
 
     def attempt(self, action: Callable[[], None]) -> bool:
         """Do `action` whole or not at all; what stood against it goes to `dropped`."""
+        against = self._against(action)
+        if against is not None:
+            self.dropped.append(against)
+        return against is None
+
+    def _against(self, action: Callable[[], None]) -> Unsliceable | None:
+        """What stands against `action`, which is done whole or not at all."""
         before = self.kept.copy()
         try:
             action()
         except Unsliceable as error:
             self.kept = before
-            self.dropped.append(error)
-            return False
-        return True
+            return error
+        return None
 
     def keep(self, atom: Atom, view: View) -> None:
         """Keep an atom with all that it depends on. Raises Unsliceable."""
@@ -96,14 +103,7 @@ class Closure:
     def _keep_exits(self, loop: Atom, view: View) -> None:
         """Where a loop ends early; one without end of which no `break` may run goes through once."""
         exits = [atom for atom in view.scope.atoms if ends_loop(atom, loop)]
-        left = []
-        for atom in exits:
-            before = self.kept.copy()
-            try:
-                self.keep(atom, view)
-                left.append(atom)
-            except Unsliceable:
-                self.kept = before
+        left = [atom for atom in exits if self._against(partial(self.keep, atom, view)) is None]
         endless = isinstance(loop.node, ast.While) and isinstance(loop.node.test, ast.Constant)
         if endless and not left:
             self.kept.neutral.add(loop)
@@ -161,8 +161,7 @@ class Closure:
 
     def keep_change(self, atom: Atom, view: View) -> None:
         """Keep an atom that changes something, if it may run: what it depends on must not come from
-        training, nor be
-        a file that the program itself writes."""
+        training, nor be a file that the program itself writes."""
         if atom in self.refused:
             return
 
@@ -204,12 +203,9 @@ class Closure:
         for atom in reversed(binders):
             if self._of_training(atom, blocks):
                 raise Unsliceable(atom.line, "belongs to the training loop")
-            before = self.kept.copy()
-            try:
-                self.keep(atom, view)
-            except Unsliceable as error:
-                self.kept = before
-                failed[atom] = error
+            against = self._against(partial(self.keep, atom, view))
+            if against is not None:
+                failed[atom] = against
         surely = binders[-1] if binders and dominates(binders[-1], blocks) else None
         if surely in failed:
             raise failed[surely]
@@ -247,7 +243,7 @@ class Closure:
                 own = f"{other.scope.owner}.{attribute}"
                 for atom in other.scope.atoms:
                     if own in atom.effects.binds or own in other.touches(atom):
-                        self.attempt(lambda atom=atom, other=other: self.keep(atom, other))  # type: ignore[misc]
+                        self.attempt(partial(self.keep, atom, other))
 
     def _keep_definition(self, atom: Atom, view: View) -> None:
         for function, class_node in self.analysis.defined_in(atom):
@@ -311,11 +307,7 @@ class Closure:
             self._keep_definition(atom, view)
         for name in sorted(atom.effects.reads | atom.effects.stores):
             if not view.scope.binds(name) and name not in view.parameters:
-                self._need_softly(name, view)
-
-    def _need_softly(self, name: str, view: View) -> None:
-        """A name that a function reads, if it is ever called: what cannot be had is not asked for."""
-        self._need_outside(name, view)
+                self._need_outside(name, view)
 
     def _keep_results(self, view: View) -> None:
         """Returned values must be had; changes of what the function was given are kept where they can be."""
@@ -329,7 +321,7 @@ class Closure:
                     atom.node, ast.Global
                 )
                 if binds_outside or view.touches(atom) & outer:
-                    self.attempt(lambda atom=atom: self.keep(atom, view))  # type: ignore[misc]
+                    self.attempt(partial(self.keep, atom, view))
         for atom in results:
             self.keep(atom, view)
 
