@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, MutableMapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
 
 from torch import Tensor
 
@@ -17,9 +17,21 @@ from bitlens.backends import Decision, LayerFacts, TensorFacts
 from bitlens.schemes.base import ITEM_BYTES, Scheme, numel
 from bitlens.worker.kernels.fused import FusedKernels
 from bitlens.worker.passes import CHUNK_ELEMENTS, Streamer, Sums
+from bitlens.worker.remembered import Key
 
 _SQUARES_SAFELY = (1e-16, 1e16)
 """Magnitudes whose squares neither vanish nor overflow in float32, summed over a chunk."""
+
+
+class Known(Protocol):
+    """Sums of earlier measurements; a dict, or a layer's part of a memory on disk."""
+
+    def get(self, key: Key, /) -> Sums | None:
+        """None where nothing is known."""
+
+    def __getitem__(self, key: Key, /) -> Sums: ...
+
+    def __setitem__(self, key: Key, sums: Sums, /) -> None: ...
 
 
 class Stored(NamedTuple):
@@ -45,7 +57,7 @@ class Measurer:
         self,
         facts: LayerFacts,
         tensors: Mapping[str, Tensor] | None,
-        known: MutableMapping[tuple[str, int, str], Sums] | None = None,
+        known: Known | None = None,
     ) -> dict[str, dict[str, Any]]:
         """Scheme id to SchemeResult's keys and `buffer_bytes`; without `tensors` bytes alone, from shapes.
 
@@ -73,7 +85,7 @@ class Measurer:
         self,
         decisions: Mapping[str, Decision],
         tensors: Mapping[str, Tensor] | None,
-        known: MutableMapping[tuple[str, int, str], Sums],
+        known: Known,
     ) -> dict[str, dict[str, Sums]]:
         """Scheme id to tensor name to sums: each tensor is read once for all the schemes that convert it."""
         if tensors is None:
@@ -169,9 +181,7 @@ class _Account:
         }
 
 
-def _unknown(
-    name: str, axis: int, chosen: Iterable[Scheme], known: Mapping[tuple[str, int, str], Sums]
-) -> tuple[Scheme, ...]:
+def _unknown(name: str, axis: int, chosen: Iterable[Scheme], known: Known) -> tuple[Scheme, ...]:
     """The schemes of which there are no sums yet."""
     return tuple(scheme for scheme in dict.fromkeys(chosen) if known.get((name, axis, scheme.id)) is None)
 

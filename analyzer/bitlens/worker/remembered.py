@@ -12,7 +12,7 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Iterator, Mapping, MutableMapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +40,7 @@ class Memory:
         self._files: dict[str, dict[str, list[float]]] = {}
         self._changed: set[str] = set()
 
-    def layer(self, origins: Mapping[str, Origin]) -> MutableMapping[Key, Sums]:
+    def layer(self, origins: Mapping[str, Origin]) -> _Layer:
         """What is known of the tensors of one layer; what is put into it is kept by `save`."""
         return _Layer(self, origins)
 
@@ -94,12 +94,19 @@ class Memory:
             path.unlink()
 
 
-class _Layer(MutableMapping[Key, Sums]):
+class _Layer:
     """One layer's part of a memory; tensors of no single place in a file are not remembered."""
 
     def __init__(self, memory: Memory, origins: Mapping[str, Origin]) -> None:
         self._memory = memory
         self._origins = origins
+
+    def get(self, key: Key) -> Sums | None:
+        """What was measured earlier; None where nothing is remembered."""
+        try:
+            return self[key]
+        except KeyError:
+            return None
 
     def __getitem__(self, key: Key) -> Sums:
         name, axis, scheme = key
@@ -112,15 +119,6 @@ class _Layer(MutableMapping[Key, Sums]):
             file, stored = self._origins[name]
             self._memory.sums(file)[f"{stored}|{axis}|{scheme}"] = list(sums)
             self._memory.note(file)
-
-    def __delitem__(self, key: Key) -> None:
-        raise NotImplementedError
-
-    def __iter__(self) -> Iterator[Key]:
-        raise NotImplementedError
-
-    def __len__(self) -> int:
-        return len(self._origins)
 
 
 def _sums(values: list[float]) -> Sums:
