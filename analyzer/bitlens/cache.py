@@ -29,7 +29,8 @@ from bitlens.source.imports import names_of
 from bitlens.source.local_files import locate, read_outline
 from bitlens.source.slice import Slice
 from bitlens.source.statements import parse
-from bitlens.stamps import Stamp, is_current, stamp_of, versions, write_whole
+from bitlens.stamps import Stamp, is_current, stamp_of, versions
+from bitlens.writing import write_whole
 
 FORMAT = 1
 BOUND = 256
@@ -85,7 +86,7 @@ class MeasurementCache:
         stamps = stamps_of(piece, model)
         data = {"when": time.time(), "lines": _lines(piece.text), "stamps": stamps, "report": document}
         with suppress(OSError):
-            write_whole(self._path(key(piece, options, python)), gzip.compress(json.dumps(data).encode(), 3))
+            _write(self._path(key(piece, options, python)), gzip.compress(json.dumps(data).encode(), 3))
             self._prune()
 
     def remember(self, file: str, selection: str) -> None:
@@ -94,7 +95,7 @@ class MeasurementCache:
         if selection not in known:
             names = [*known, selection][-_MOST_ASKED:]
             with suppress(OSError):
-                write_whole(self._asked(file), json.dumps(names).encode())
+                _write(self._asked(file), json.dumps(names).encode())
 
     def asked(self, file: str) -> tuple[str, ...]:
         """The models of a file that were measured by name, oldest first."""
@@ -116,6 +117,11 @@ class MeasurementCache:
         asked = sorted(self._folder.glob("*.asked.json"), key=lambda path: path.stat().st_mtime, reverse=True)
         for path in [*found[BOUND:], *asked[BOUND:]]:
             path.unlink(missing_ok=True)
+
+
+def _write(path: Path, data: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(path, data)
 
 
 def key(piece: Slice, options: Options, python: str) -> str:

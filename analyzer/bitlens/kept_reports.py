@@ -20,7 +20,8 @@ from bitlens.folders import user_cache
 from bitlens.measurement import Report
 from bitlens.measuring import Options, Progress
 from bitlens.problems import BitlensError, Problem
-from bitlens.stamps import is_current, stamp_of, versions, write_whole
+from bitlens.stamps import is_current, stamp_of, versions
+from bitlens.writing import write_whole
 
 BOUND = 128
 """Reports in the folder; those used longest ago are deleted beyond it."""
@@ -80,6 +81,7 @@ def _save(kept: Path, report: Report, stamps: dict[str, tuple[int, int] | None])
     document = report_json.to_document(report, _NOWHERE)
     data = gzip.compress(json.dumps({"stamps": stamps, "report": document}).encode(), 3)
     with suppress(OSError):
+        kept.parent.mkdir(parents=True, exist_ok=True)
         write_whole(kept, data)
         found = sorted(kept.parent.glob("*.json.gz"), key=lambda path: path.stat().st_mtime, reverse=True)
         for path in found[BOUND:]:

@@ -1,10 +1,9 @@
-"""Whether kept results still hold: stamps of files, versions of libraries; and how results are written."""
+"""Whether kept results still hold: stamps of files, versions of libraries."""
 
 from __future__ import annotations
 
 import os
 import re
-import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -16,15 +15,6 @@ _VERSIONED = re.compile(
 
 Stamp = tuple[int, int]
 """Size and time of change of a file, in bytes and nanoseconds."""
-
-
-def write_whole(path: Path, data: bytes) -> None:
-    """Write a file so that no reader sees half of it. Raises OSError."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent)
-    with os.fdopen(handle, "wb") as file:
-        file.write(data)
-    os.replace(name, path)
 
 
 def stamp_of(path: Path) -> Stamp | None:

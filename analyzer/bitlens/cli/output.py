@@ -5,11 +5,11 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from bitlens.cli.table import Block, plain
+from bitlens.writing import write_whole
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -30,16 +30,7 @@ def write(text: str, output: str | None) -> None:
     if output is None:
         sys.stdout.write(text)
         return
-    target = Path(output)
-    handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-        Path(name).chmod(_mode_of_new_files())
-        Path(name).replace(target)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+    write_whole(Path(output), text.encode(), _mode_of_new_files())
 
 
 def console(stream: TextIO, arguments: argparse.Namespace) -> Console:

@@ -6,14 +6,13 @@ import codecs
 import difflib
 import io
 import json
-import os
 import re
-import tempfile
 import tokenize
 from collections import Counter
 from pathlib import Path
 
 from bitlens.analysis import Analysis
+from bitlens.writing import write_whole
 
 
 def rewritten(before: Analysis, after: Analysis) -> tuple[str, str]:
@@ -27,15 +26,7 @@ def rewritten(before: Analysis, after: Analysis) -> tuple[str, str]:
 def save(path: Path, text: str) -> None:
     """Write a file at once, in the encoding that it has: no reader sees half of it."""
     _, encoding = _read(path)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(text.encode(encoding))
-        Path(name).chmod(path.stat().st_mode & 0o7777)
-        Path(name).replace(path.resolve())
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+    write_whole(path.resolve(), text.encode(encoding), path.stat().st_mode & 0o7777)
 
 
 def difference(name: str, old: str, new: str) -> str:

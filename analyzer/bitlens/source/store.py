@@ -13,12 +13,12 @@ import marshal
 import os
 import pickle
 import sys
-import tempfile
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
 from bitlens.folders import user_cache
+from bitlens.writing import write_whole
 
 Kept = tuple[int, int, int, bytes | None]
 """A statement: its first line, where it begins and ends in the text, and what `encode` made of its nodes."""
@@ -63,7 +63,7 @@ class LoweredStore:
         path = self._path(key)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            _write(path, self.header + check + payload)
+            write_whole(path, self.header + check + payload)
         except OSError:
             return
         self.saved += 1
@@ -126,15 +126,3 @@ class _Unpickler(pickle.Unpickler):
         if (module, name) == ("builtins", "complex"):
             return complex
         raise pickle.UnpicklingError(f"{module}.{name} is no syntax node")
-
-
-def _write(path: Path, data: bytes) -> None:
-    """Write a file in one step, so that a reader never sees half of it."""
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, suffix=".part")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-        Path(temporary).replace(path)
-    except OSError:
-        Path(temporary).unlink(missing_ok=True)
-        raise
