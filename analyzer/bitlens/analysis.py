@@ -17,8 +17,7 @@ from bitlens.problems import Problem
 from bitlens.settings import Settings
 from bitlens.sites import Site
 from bitlens.source.notebook import CellLine
-from bitlens.source.program import Program
-from bitlens.source.statements import parse
+from bitlens.source.program import Program, program_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,7 +81,7 @@ class Analysis:
         """The text as statements. Costs milliseconds: an answer that is needed while people type does
         without.
         """
-        return Program(self.path, self.text, parse(self.text), self.cells)
+        return program_of(self.text, self.path, self.cells)
 
     @property
     def file(self) -> str:

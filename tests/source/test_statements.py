@@ -40,10 +40,11 @@ def covered(source: SourceFile) -> set[int]:
     return lines
 
 
+@pytest.mark.parametrize("draft", [True, False])
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
-def test_statements_equal_a_whole_parse(path: Path) -> None:
+def test_statements_equal_a_whole_parse(path: Path, draft: bool) -> None:
     text = path.read_text("utf-8")
-    source = parse(text)
+    source = parse(text, draft=draft)
     assert facts(source) == fresh(text)
     assert source.problems == ()
 
@@ -82,9 +83,10 @@ BROKEN = [
 
 
 @pytest.mark.parametrize(("broken", "name"), BROKEN)
-def test_a_broken_statement_loses_only_itself(broken: str, name: str) -> None:
+@pytest.mark.parametrize("draft", [True, False])
+def test_a_broken_statement_loses_only_itself(broken: str, name: str, draft: bool) -> None:
     before, after = "import a\nu = 1\n", "def g():\n    return 2\n\nclass B:\n    pass\n"
-    source = parse(before + broken + after)
+    source = parse(before + broken + after, draft=draft)
     kinds = [type(statement.node).__name__ for statement in source.statements]
     assert kinds[:2] == ["Import", "Assign"]
     assert kinds[-2:] == ["FunctionDef", "ClassDef"]

@@ -68,13 +68,17 @@ class Outline:
         return iter(self._definitions)
 
 
+def is_installed(path: Path) -> bool:
+    """Whether a file belongs to an installed package."""
+    return not _INSTALLED.isdisjoint(path.parts)
+
+
 def read_outline(path: Path) -> Outline:
     """What a local file defines; nothing where it cannot be read."""
     try:
         if path.stat().st_size > _LARGEST:
             return Outline(())
         text = path.read_text(encoding="utf-8-sig")
-        installed = not _INSTALLED.isdisjoint(path.parts)
-        return Outline(parse(text, library=installed).statements)
+        return Outline(parse(text, library=is_installed(path)).statements)
     except (OSError, UnicodeDecodeError):
         return Outline(())

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bitlens.problems import BitlensError, Problem
+from bitlens.source.local_files import is_installed
 from bitlens.source.notebook import CellLine, read_notebook
 from bitlens.source.statements import SourceFile, parse
 from bitlens.source.words import words
@@ -54,14 +55,14 @@ def read(path: Path) -> Program:
     data = _bytes(path)
     if path.suffix == ".ipynb":
         text, cells = read_notebook(_decoded(data, "utf-8-sig", path), str(path))
-        return Program(path, text, parse(text), cells)
+        return program_of(text, path, cells)
     return program_of(_decoded(data, _encoding(data, path), path), path)
 
 
-def program_of(text: str, path: Path) -> Program:
-    """The program of a Python text that is already in memory."""
+def program_of(text: str, path: Path, cells: tuple[CellLine, ...] | None = None) -> Program:
+    """The program of a text that is already in memory; of a notebook, with the place of each line."""
     text = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
-    return Program(path, text, parse(text))
+    return Program(path, text, parse(text, draft=not is_installed(path)), cells)
 
 
 def _bytes(path: Path) -> bytes:

@@ -1,8 +1,8 @@
 """A file as its top-level statements: each parsed and lowered on its own when asked for, and kept by text.
 
 An edit touches one statement, so the others cost nothing; a statement that does not parse loses only itself.
-The text of a library is no draft: there Python's own parser is asked first, many times as fast as libcst, and
-libcst where it is too old for the syntax.
+An installed file is no draft: there Python's own parser is asked first, many times as fast as libcst, and
+libcst where it is too old for the syntax or somebody edits the file.
 """
 
 from __future__ import annotations
@@ -63,7 +63,9 @@ class Statement:
     begin: int = 0
     """Where in the file's text `text` begins."""
     library: bool = False
-    """Whether Python's own parser may read it."""
+    """Whether it is evaluated with a library, and dropped with it."""
+    draft: bool = True
+    """Whether libcst is asked before Python's own parser."""
     _lowered: Lowered | None = field(default=None, repr=False)
 
     @property
@@ -94,7 +96,6 @@ class Statement:
     def lowered(self) -> Lowered:
         """Nodes or failure; computed once, shared by all of a user's statements of the same text."""
         if self._lowered is None:
-            # A library's statements are dropped together with what was evaluated of it.
             self._lowered = _made(self) if self.library else _CACHE.get(self)
         return self._lowered
 
@@ -133,7 +134,7 @@ class SourceFile:
         """Keep what has been lowered in the store on disk, if there is one and it does not have it."""
         if self.store is None:
             return
-        new = [s for s in self.statements if s.is_lowered and s.blob is None and s.nodes and not s.library]
+        new = [s for s in self.statements if s.is_lowered and s.blob is None and s.nodes and s.draft]
         for statement in new:
             statement.blob = encode(statement.nodes)
         if new or not self.stored:
@@ -141,7 +142,9 @@ class SourceFile:
             self.store.save(_key(self.text), kept)
 
 
-def parse(text: str, store: LoweredStore | None = None, library: bool = False) -> SourceFile:
+def parse(
+    text: str, store: LoweredStore | None = None, library: bool = False, draft: bool = True
+) -> SourceFile:
     """Split a program into its statements. Never raises, whatever the text; nothing is parsed yet."""
     text = universal_newlines(text.removeprefix("\ufeff"))
     kept = None if store is None else store.load(_key(text))
@@ -149,7 +152,7 @@ def parse(text: str, store: LoweredStore | None = None, library: bool = False) -
     if kept is None:
         starts = line_starts(text)
         kept = [(bisect.bisect_right(starts, a), a, b, None) for a, b in pieces(text)]
-    found = [Statement(text[a:b], line, blob, a, library) for line, a, b, blob in kept]
+    found = [Statement(text[a:b], line, blob, a, library, draft and not library) for line, a, b, blob in kept]
     return SourceFile(text, tuple(found), store, stored)
 
 
@@ -196,7 +199,7 @@ def _lower(text: str) -> Lowered:
 
 def _made(statement: Statement) -> Lowered:
     nodes = None if statement.blob is None else LoweredStore.decode(statement.blob)
-    if nodes is None and statement.library:
+    if nodes is None and not statement.draft:
         nodes = _quickly(statement.text)
     return _lower(statement.text) if nodes is None else Lowered(nodes)
 

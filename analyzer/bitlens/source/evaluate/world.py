@@ -17,6 +17,7 @@ from bitlens.source.evaluate.pretrained import install_pretrained
 from bitlens.source.evaluate.quantizers import install_quantizers
 from bitlens.source.evaluate.stdlib import install_stdlib
 from bitlens.source.evaluate.torch_core import install_torch
+from bitlens.source.local_files import is_installed
 from bitlens.source.statements import parse
 from bitlens.source.store import LoweredStore
 
@@ -112,7 +113,7 @@ class World:
             del imports.modules[name]
         if text is not None:
             self.laid_over.add(file)
-            imports.sources[file] = parse(text, imports.store)
+            imports.sources[file] = parse(text, imports.store, draft=not is_installed(Path(file)))
 
 
 _WORLDS: dict[tuple[str, ...], World] = {}
