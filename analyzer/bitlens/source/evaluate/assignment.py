@@ -44,6 +44,9 @@ _CHANGING = frozenset(
 )
 """Methods that change a list, dict or set."""
 
+UNNAMED = "?"
+"""Stands among the children of a module for those whose names are not known."""
+
 
 class Assignment(Attributes):
     """`target.name = value` for every kind of value."""
@@ -55,9 +58,12 @@ class Assignment(Attributes):
         elif isinstance(value, list | dict | set):
             self.repetition.changed_host(value)
 
-    def setattr(self, target: Any, name: str, value: Any) -> None:
-        """`target.name = value`."""
-        if isinstance(target, Instance):
+    def setattr(self, target: Any, name: Any, value: Any) -> None:
+        """`target.name = value`; a name that is not known is noted for the children of a module alone."""
+        if isinstance(name, Unknown):
+            if isinstance(target, ModuleInstance):
+                self.set_member(target, name, value)
+        elif isinstance(target, Instance):
             custom = target.cls.lookup("__setattr__")
             if custom is not MISSING:
                 self.call(custom, [target, name, value], {})
@@ -107,10 +113,13 @@ class Assignment(Attributes):
                 self.undoing.attribute(target.attrs, name)
             target.attrs[name] = value
 
-    def set_member(self, target: ModuleInstance, name: str, value: Any) -> None:
+    def set_member(self, target: ModuleInstance, name: Any, value: Any) -> None:
         """Assign a submodule, parameter, buffer or plain attribute of a module."""
         self.repetition.changed(target.number)
-        if isinstance(value, ModuleInstance):
+        if isinstance(name, Unknown):
+            if isinstance(value, ModuleInstance) or (isinstance(value, Tensor) and value.is_parameter):
+                target.modules[UNNAMED] = Unknown("the name of a layer")
+        elif isinstance(value, ModuleInstance):
             self._replace(target, name, value)
             target.attrs.pop(name, None)
             target.params.pop(name, None)

@@ -178,11 +178,7 @@ _FUNCTIONS: dict[str, Handler] = {
     "classmethod": lambda machine, args, kwargs: ClassMethod(args[0]),
     "staticmethod": lambda machine, args, kwargs: StaticMethod(args[0]),
     "getattr": lambda machine, args, kwargs: machine.getattr(*args),
-    "setattr": lambda machine, args, kwargs: (
-        machine.setattr(args[0], machine.host_value(args[1]), args[2])
-        if not isinstance(args[1], Unknown)
-        else None
-    ),
+    "setattr": lambda machine, args, kwargs: machine.setattr(args[0], machine.host_value(args[1]), args[2]),
     "delattr": lambda machine, args, kwargs: machine.delattr(args[0], args[1]),
     "hasattr": lambda machine, args, kwargs: machine.hasattr(args[0], args[1]),
     "isinstance": _isinstance,

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from bitlens.measurement import Certainty, Line
 from bitlens.problems import Problem
+from bitlens.source.evaluate.lacking import lacking
 from bitlens.source.evaluate.module_methods import walk
 from bitlens.source.evaluate.symbolic import Symbolic, combine
 from bitlens.source.evaluate.tensors import numel, stored_bytes
@@ -117,7 +118,12 @@ def records(root: ModuleInstance) -> tuple[tuple[ModuleRecord, ...], tuple[Line,
         for place in above if site is None else (*above, site):
             lines[place].parts.update(parts)
             lines[place].repeats = lines[place].repeats or module.repeats
-        certainty: Certainty = "exact" if module.certain else "range"
+        missing = lacking(module)
+        if missing is not None:
+            part = {id(module): _Part(missing, None, False, option)}
+            for place in above if site is None else (*above, site):
+                lines[place].parts.update(part)
+        certainty: Certainty = "unknown" if missing else "exact" if module.certain else "range"
         file, line = module.site or (None, None)
         made.append(ModuleRecord(path, module.cls.name, file, line, certainty, parameters, buffers))
     return tuple(made), tuple(_line(place, summary) for place, summary in sorted(lines.items()))

@@ -49,6 +49,7 @@ def to_model(construction: Construction) -> Model:
             dtypes[tensor.dtype] += _elements(tensor.shape)
     elements = [t.elements for record in construction.modules for t in record.parameters if t.tied_to is None]
     decided = all(line.certainty == "exact" or _weightless(line) for line in construction.lines)
+    decided = decided and not any(record.certainty == "unknown" for record in construction.modules)
     return Model(
         name=construction.root,
         class_=construction.class_,
@@ -92,6 +93,13 @@ def _not_known(construction: Construction, missing: dict[str, list[str]], decide
         return [Problem("unknown-size", text, *place, "warning")]
     if decided:
         return []
+    lacking = [
+        record.path or construction.root for record in construction.modules if record.certainty == "unknown"
+    ]
+    if lacking:
+        some = ", ".join(lacking[:5]) + (", …" if len(lacking) > 5 else "")
+        text = f"what {some} is made of depends on what the source does not tell"
+        return [Problem("unknown-size", text, *place, "warning")]
     ranges = [line for line in construction.lines if line.certainty != "exact" and not _weightless(line)]
     lines = ", ".join(str(line.line) for line in ranges[:8]) + (", …" if len(ranges) > 8 else "")
     text = f"what lines {lines} make depends on what the source does not tell"

@@ -56,11 +56,10 @@ def _itself(machine: Machine, target: Any, args: list[Any], kwargs: dict[str, An
 def _add_module(machine: Machine, target: Any, args: list[Any], kwargs: dict[str, Any]) -> None:
     name = machine.host_value(_argument(args, kwargs, 0, "name"))
     module = _argument(args, kwargs, 1, "module")
-    if isinstance(name, str):
-        if isinstance(module, ModuleInstance):
-            machine.set_member(target, name, module)
-        elif module is None:
-            target.modules[name] = None
+    if isinstance(module, ModuleInstance):
+        machine.set_member(target, name, module)
+    elif isinstance(name, str) and (module is None or isinstance(module, Unknown)):
+        target.modules[name] = module
 
 
 def _register_parameter(machine: Machine, target: Any, args: list[Any], kwargs: dict[str, Any]) -> None:
@@ -68,6 +67,8 @@ def _register_parameter(machine: Machine, target: Any, args: list[Any], kwargs: 
     if isinstance(name, str):
         target.attrs.pop(name, None)
         target.params[name] = value if isinstance(value, Tensor) else None
+    elif value is not None:
+        machine.set_member(target, name, value)
 
 
 def _register_buffer(machine: Machine, target: Any, args: list[Any], kwargs: dict[str, Any]) -> None:

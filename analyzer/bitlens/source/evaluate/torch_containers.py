@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from bitlens.source.evaluate.assignment import UNNAMED
 from bitlens.source.evaluate.callables import Native
 from bitlens.source.evaluate.values import (
     MISSING,
@@ -41,8 +42,10 @@ def _method(machine: Machine, name: str, function: Callable[..., Any]) -> Native
     return Native(name, lambda args, kwargs: function(machine, args[0], args[1:], kwargs), method=True)
 
 
-def _put(machine: Machine, target: ModuleInstance, name: str, value: Any) -> None:
-    if isinstance(value, ModuleInstance):
+def _put(machine: Machine, target: ModuleInstance, name: Any, value: Any) -> None:
+    if isinstance(name, Unknown):
+        target.modules[UNNAMED] = Unknown("the name of a layer")
+    elif isinstance(value, ModuleInstance):
         machine._replace(target, name, value)
         target.modules[name] = value
     elif isinstance(value, Tensor):
@@ -152,7 +155,7 @@ def _setitem(machine: Machine, target: Any, args: list[Any], kwargs: dict[str, A
     if isinstance(index, int):
         names = list(table)
         _put(machine, target, names[index], args[1])
-    elif isinstance(index, str):
+    elif isinstance(index, str | Unknown):
         _put(machine, target, index, args[1])
 
 
@@ -192,9 +195,9 @@ def _update(machine: Machine, target: Any, args: list[Any], kwargs: dict[str, An
         pairs = machine.mapping(source).items()
     else:
         pairs = [tuple(machine.iterate(pair)) for pair in machine.iterate(source)]
-    for name, value in list(pairs):
-        if isinstance(machine.host_value(name), str):
-            _put(machine, target, machine.host_value(name), value)
+    for pair in list(pairs):
+        name, value = pair if len(pair) == 2 else (UNKNOWN, pair[0])
+        _put(machine, target, machine.host_value(name), value)
 
 
 def _get(machine: Machine, target: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:
