@@ -1,7 +1,7 @@
-"""Python's garbage collector, at moments when nobody waits.
+"""Python's garbage collector, in steps that nobody feels.
 
-It stops every thread while it looks at all objects, and many open files are many: a third of a second for the
-largest. So it is off while people type, and what it has seen once is not looked at again each time.
+It stops every thread while it looks at objects, and all those of a large file take it a third of a second.
+So it looks at few new ones at a time, at each of them once, and at everything again only when it is quiet.
 """
 
 from __future__ import annotations
@@ -9,40 +9,40 @@ from __future__ import annotations
 import asyncio
 import gc
 
+YOUNG = 20_000
+"""New objects at a time: some 3 ms."""
 QUIET = 5.0
-"""Seconds without a study after which it collects."""
-MOST = 3_000_000
-"""New objects (some 300 MB) after which it waits no longer."""
+"""Seconds without a study after which what lives is taken to live on."""
 WHOLE_EVERY = 20
-"""Collections after which one looks at everything again."""
+"""Studies after which it looks at everything again."""
 
 
 class Garbage:
-    """Collects when it is quiet. Does nothing until `begin`; runs on the event loop."""
+    """Collects in small steps. Does nothing until `begin`; runs on the event loop."""
 
     def __init__(self) -> None:
         self._timer: asyncio.TimerHandle | None = None
         self._begun = False
-        self._collections = 0
+        self._rests = 0
 
     def begin(self) -> None:
         """Take the collector over, for a process that does nothing but serve."""
         self._begun = True
-        gc.disable()
+        never = 2**30
+        gc.set_threshold(YOUNG, never, never)
 
     def studied(self) -> None:
-        """A study has ended: there is something to collect, soon."""
+        """A study has ended: what it made is there to stay."""
         if not self._begun:
             return
         if self._timer is not None:
             self._timer.cancel()
-        wait = 0.0 if gc.get_count()[0] > MOST else QUIET
-        self._timer = asyncio.get_running_loop().call_later(wait, self._collect)
+        self._timer = asyncio.get_running_loop().call_later(QUIET, self._rest)
 
-    def _collect(self) -> None:
+    def _rest(self) -> None:
         self._timer = None
-        self._collections += 1
-        if self._collections % WHOLE_EVERY == 0:
+        self._rests += 1
+        if self._rests % WHOLE_EVERY == 0:
             gc.unfreeze()
-        gc.collect()
+            gc.collect()
         gc.freeze()
