@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from bitlens.source.evaluate.callables import Native
+from bitlens.source.evaluate.numpy_factories import array_factories
 from bitlens.source.evaluate.tensors import SMALL, elementwise
 from bitlens.source.evaluate.values import UNKNOWN, Tensor, Unknown
 
@@ -23,6 +24,7 @@ _ONE: dict[str, Callable[[Any], Any]] = {
     "square": lambda value: value * value,
     **{name: getattr(math, name) for name in ("sqrt", "log", "log2", "log10", "exp", "sin", "cos")},
 }
+_KIND = dict.fromkeys(("square", "floor", "ceil", "trunc", "rint"), "mul")
 _TWO: dict[str, Callable[[Any, Any], Any]] = {
     "minimum": min,
     "maximum": max,
@@ -58,7 +60,7 @@ def _on_one(machine: Machine, name: str, scalar: Any) -> Native:
     def run(args: list[Any], kwargs: dict[str, Any]) -> Any:
         value = _array(machine, args[0]) if args and not kwargs else UNKNOWN
         if isinstance(value, Tensor):
-            return elementwise(lambda item, _: _ONE[name](item), value, 0)
+            return elementwise(lambda item, _: _ONE[name](item), value, 0, _KIND.get(name, "truediv"))
         if isinstance(value, int | float) and scalar is None:
             return _ONE[name](value)
         return UNKNOWN if scalar is None else machine.call(scalar, args, kwargs)
@@ -83,7 +85,7 @@ def _on_two(machine: Machine, name: str) -> Native:
         if len(values) != 2 or kwargs or not all(isinstance(value, Tensor | int | float) for value in values):
             return UNKNOWN
         if any(isinstance(value, Tensor) for value in values):
-            return elementwise(_TWO[name], *values)
+            return elementwise(_TWO[name], *values, "truediv" if name == "divide" else "mul")
         return _TWO[name](*values)
 
     return Native(name, run)
@@ -93,7 +95,7 @@ def _array(machine: Machine, value: Any) -> Any:
     """A list or tuple as the array that numpy makes of it."""
     if not isinstance(value, list | tuple):
         return value
-    return machine.call(machine.imports.modules["torch"].vars["tensor"], [value], {})
+    return machine.call(array_factories(machine)["array"], [value], {})
 
 
 def _joined(machine: Machine, function: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:

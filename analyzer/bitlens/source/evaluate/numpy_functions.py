@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from bitlens.source.evaluate.callables import Native
 from bitlens.source.evaluate.numpy_arrays import array_functions
+from bitlens.source.evaluate.numpy_factories import array_factories
 from bitlens.source.evaluate.stdlib_functional import accumulated
 from bitlens.source.evaluate.stdlib_math import native, numeric, product
 from bitlens.source.evaluate.values import UNKNOWN, ClassValue, Tensor, Unknown
@@ -37,7 +38,7 @@ def _at_least_1d(value: Any) -> Any:
 
 
 def _as_array(machine: Machine, value: Any) -> Any:
-    return machine.call(machine.imports.modules["torch"].vars["tensor"], [value], {})
+    return machine.call(array_factories(machine)["array"], [value], {})
 
 
 def _quantified(machine: Machine, name: str, args: list[Any], kwargs: dict[str, Any]) -> Any:
@@ -55,8 +56,10 @@ def numpy_functions(machine: Machine) -> dict[str, Any]:
     """The names of `numpy`."""
     torch = machine.imports.modules["torch"].vars
     shared = {
-        name: torch[name] for name in ("linspace", "arange", "zeros", "ones", "float32", "float64", "int64")
+        name: torch[name]
+        for name in ("float16", "float32", "float64", "int8", "int16", "int32", "int64", "uint8")
     }
+    shared.update(array_factories(machine))
     shared.update(
         {
             name: native(name, numeric(getattr(math, name)))
@@ -72,8 +75,6 @@ def numpy_functions(machine: Machine) -> dict[str, Any]:
         shared[name] = Native(name, functools.partial(_quantified, machine, name))
     shared["sum"] = Native("sum", lambda args, kwargs: machine.call(machine.builtins["sum"], [args[0]], {}))
     shared["cumsum"] = Native("cumsum", lambda args, kwargs: list(accumulated(machine, args[0])))
-    for name in ("array", "asarray"):
-        shared[name] = torch["tensor"]
     for name in ("max", "min"):
         shared[name] = machine.builtins[name]
     shared["argsort"] = Native("argsort", lambda args, kwargs: _argsort(machine, args[0]))

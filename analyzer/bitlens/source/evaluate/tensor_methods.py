@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from bitlens.source.evaluate.callables import Native
+from bitlens.source.evaluate.numpy_factories import kind_of
 from bitlens.source.evaluate.tensor_shapes import METHODS as SHAPES
 from bitlens.source.evaluate.tensors import DTYPES, SMALL, tensor_binary
 from bitlens.source.evaluate.values import UNKNOWN, DType, Tensor, Unknown
@@ -131,6 +132,12 @@ def _to(machine: Attributes, target: Tensor, args: list[Any], kwargs: dict[str, 
     return Tensor(target.shape, dtype, target.values)
 
 
+def _as_type(machine: Attributes, target: Tensor, args: list[Any], kwargs: dict[str, Any]) -> Any:
+    kind = kind_of(kwargs.get("dtype", args[0] if args else UNKNOWN))
+    integral = kind is not None and kind.kind == "int"
+    return Tensor(target.shape, kind, _as_integers(target.values) if integral else target.values)
+
+
 def _item(machine: Attributes, target: Tensor, args: list[Any], kwargs: dict[str, Any]) -> Any:
     return target.values if isinstance(target.values, int | float) else Unknown("value of a tensor")
 
@@ -220,9 +227,7 @@ def _arithmetic(name: str) -> Callable[..., Any]:
 _METHODS: dict[str, Callable[[Any, Tensor, list[Any], dict[str, Any]], Any]] = {
     **SHAPES,
     "to": _to,
-    "astype": lambda machine, target, args, kwargs: Tensor(
-        target.shape, target.dtype, _as_integers(target.values) if args and args[0] is int else target.values
-    ),
+    "astype": _as_type,
     "type": _to,
     "item": _item,
     "tolist": _tolist,

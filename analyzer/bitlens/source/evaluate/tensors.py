@@ -44,6 +44,8 @@ DTYPES.update(
     cfloat=DTYPES["complex64"],
     cdouble=DTYPES["complex128"],
 )
+ARRAY_INTEGERS = DType("int64", 8, "int")
+"""int64 in numpy, whose quotients and roots are float64."""
 SMALL = 4096
 """Elements of a tensor whose values are kept."""
 _OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
@@ -120,11 +122,12 @@ def tensor_binary(name: str, left: Any, right: Any) -> Any:
     return Tensor(shape, _result_dtype(name, a, b), values)
 
 
-def elementwise(operation: Callable[[Any, Any], Any], left: Any, right: Any) -> Tensor:
-    """The operation on the elements of tensors and numbers, one of them a tensor."""
+def elementwise(operation: Callable[[Any, Any], Any], left: Any, right: Any, name: str = "mul") -> Tensor:
+    """The operation on the elements of tensors and numbers, one of them a tensor; its dtype is that of
+    `name`."""
     a = left if isinstance(left, Tensor) else Tensor((), None, left)
     b = right if isinstance(right, Tensor) else Tensor((), None, right)
-    return Tensor(broadcast(a.shape, b.shape), _result_dtype("mul", a, b), _elementwise(operation, a, b))
+    return Tensor(broadcast(a.shape, b.shape), _result_dtype(name, a, b), _elementwise(operation, a, b))
 
 
 def tensor_compare(operation: Callable[[Any, Any], Any], left: Any, right: Any) -> Any:
@@ -162,7 +165,7 @@ def _result_dtype(name: str, a: Tensor, b: Tensor) -> Any:
     best = max(kinds, key=lambda kind: (ranks[kind.kind], kind.itemsize), default=DTYPES["float32"])
     floating = any(isinstance(tensor.values, float) and tensor.dtype is None for tensor in (a, b))
     if best.kind in ("int", "bool") and (floating or name == "truediv"):
-        return DTYPES["float32"]
+        return DTYPES["float64" if best is ARRAY_INTEGERS else "float32"]
     return best
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from bitlens.source.evaluate.tensors import DTYPES, SMALL, arange, linspace
+from bitlens.source.evaluate.tensors import ARRAY_INTEGERS, DTYPES, SMALL, arange, linspace
 from bitlens.source.evaluate.values import UNKNOWN, DType, Tensor, Unknown
 
 if TYPE_CHECKING:
@@ -24,8 +24,13 @@ def _sizes(machine: Machine, args: list[Any], kwargs: dict[str, Any]) -> tuple[A
     return (given,) if isinstance(given, Unknown) and len(args) == 1 and hasattr(given, "terms") else None
 
 
+NUMPY_TYPES = {float: DTYPES["float64"], int: DTYPES["int64"], bool: DTYPES["bool"]}
+"""Python's types, where they stand for a dtype."""
+
+
 def _dtype(machine: Machine, kwargs: dict[str, Any], default: Any = None) -> Any:
     dtype = kwargs.get("dtype")
+    dtype = NUMPY_TYPES.get(dtype, dtype) if isinstance(dtype, type) else dtype
     return dtype if isinstance(dtype, DType) else default or machine.default_dtype
 
 
@@ -59,7 +64,8 @@ def _like(machine: Machine, args: list[Any], kwargs: dict[str, Any]) -> Any:
 def _tensor(machine: Machine, args: list[Any], kwargs: dict[str, Any]) -> Any:
     data = machine.host_value(kwargs.get("data", args[0] if args else []))
     if isinstance(data, Tensor):
-        return Tensor(data.shape, _dtype(machine, kwargs, data.dtype), data.values)
+        kept = DTYPES["int64"] if data.dtype is ARRAY_INTEGERS else data.dtype
+        return Tensor(data.shape, _dtype(machine, kwargs, kept), data.values)
     if len(args) > 1 and all(isinstance(arg, int) for arg in args):
         return Tensor(tuple(args), _dtype(machine, kwargs))
     if isinstance(data, Unknown):
