@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
     from bitlens.source.evaluate.machine import Machine
 
 Parser = Callable[[str], Any]
+PARENT = "_parent"
+_REFERENCE = re.compile(r"\$\{([\w./-]+)\}")
+MAXIMUM_REFERENCES = 16
+"""References that lead to references."""
 MAXIMUM_LITERAL = 10_000
 """Characters of a literal that is evaluated."""
 
@@ -88,16 +93,16 @@ def omegaconf(machine: Machine) -> dict[str, Any]:
     config = ClassValue("DictConfig", [dict], {})
     listed = ClassValue("ListConfig", [list], {})
 
-    def wrap(value: Any) -> Any:
+    def wrap(value: Any, parent: Any = None) -> Any:
+        if not isinstance(value, dict | list | tuple):
+            return value
+        made = Instance(config if isinstance(value, dict) else listed)
+        made.attrs[PARENT] = parent
         if isinstance(value, dict):
-            made = Instance(config)
-            made.host = {key: wrap(item) for key, item in value.items()}
-            return made
-        if isinstance(value, list | tuple):
-            made = Instance(listed)
-            made.host = [wrap(item) for item in value]
-            return made
-        return value
+            made.host = {key: wrap(item, made) for key, item in value.items()}
+        else:
+            made.host = [wrap(item, made) for item in value]
+        return made
 
     def plain(value: Any) -> Any:
         value = machine.host_value(value)
@@ -109,13 +114,13 @@ def omegaconf(machine: Machine) -> dict[str, Any]:
         target, name = args
         value = target.host.get(name, MISSING)
         if value is not MISSING:
-            return value
+            return interpolated(machine, target, value)
         if isinstance(name, str) and name.startswith("__"):
             raise machine.error("AttributeError", name)
         return None
 
     def assign(args: list[Any], kwargs: dict[str, Any]) -> None:
-        machine.setitem(args[0].host, args[1], wrap(args[2]))
+        machine.setitem(args[0].host, args[1], wrap(args[2], args[0]))
 
     def create(args: list[Any], kwargs: dict[str, Any]) -> Any:
         value = machine.host_value(args[0]) if args else {}
@@ -135,12 +140,22 @@ def omegaconf(machine: Machine) -> dict[str, Any]:
             _merge(total, part)
         return wrap(total)
 
+    def item(args: list[Any], kwargs: dict[str, Any]) -> Any:
+        host = args[0].host
+        if isinstance(args[1], Unknown):
+            return UNKNOWN
+        return interpolated(machine, args[0], host[machine.host_value(args[1])])
+
+    def container(args: list[Any], kwargs: dict[str, Any]) -> Any:
+        return plain(resolved(machine, args[0]) if kwargs.get("resolve") is True else args[0])
+
+    config.ns["__getitem__"] = Native("__getitem__", item, method=True)
     config.ns["__getattr__"] = Native("__getattr__", attribute, method=True)
     config.ns["__setattr__"] = Native("__setattr__", assign, method=True)
     top = ClassValue("OmegaConf", [], {})
     table: dict[str, Callable[..., Any]] = {"create": create, "load": load, "merge": merge}
-    table["to_container"] = lambda args, kwargs: plain(args[0])
-    table["to_object"] = table["to_container"]
+    table["to_container"] = container
+    table["to_object"] = lambda args, kwargs: plain(resolved(machine, args[0]))
     for name in ("set_struct", "set_readonly", "resolve", "register_new_resolver"):
         table[name] = lambda args, kwargs: None
     table["is_config"] = lambda args, kwargs: (
@@ -148,6 +163,48 @@ def omegaconf(machine: Machine) -> dict[str, Any]:
     )
     top.ns.update({name: Native(name, function) for name, function in table.items()})
     return {"OmegaConf": top, "DictConfig": config, "ListConfig": listed}
+
+
+def resolved(machine: Machine, value: Any) -> Any:
+    """A configuration with the values that its references mean."""
+    if not isinstance(value, Instance) or PARENT not in value.attrs:
+        return value
+    made = Instance(value.cls)
+    made.attrs.update(value.attrs)
+    items = value.host.items() if isinstance(value.host, dict) else enumerate(value.host)
+    parts = {name: resolved(machine, interpolated(machine, value, item)) for name, item in items}
+    made.host = parts if isinstance(value.host, dict) else list(parts.values())
+    return made
+
+
+def interpolated(machine: Machine, owner: Instance, value: Any, depth: int = 0) -> Any:
+    """A value of a configuration, `${a.b}` in it replaced by what that names from the top."""
+    if not isinstance(value, str) or "${" not in value:
+        return value
+    top = owner
+    while isinstance(top.attrs.get(PARENT), Instance):
+        top = top.attrs[PARENT]
+    whole = _REFERENCE.fullmatch(value)
+    if depth > MAXIMUM_REFERENCES:
+        return UNKNOWN
+    if whole is not None:
+        return _selected(machine, top, whole[1], depth)
+    parts = {name: _selected(machine, top, name, depth) for name in _REFERENCE.findall(value)}
+    text = _REFERENCE.sub(lambda found: str(parts[found[1]]), value)
+    return UNKNOWN if "${" in text or any(isinstance(part, Unknown) for part in parts.values()) else text
+
+
+def _selected(machine: Machine, top: Instance, name: str, depth: int) -> Any:
+    found, owner = top, top
+    for part in name.split("."):
+        host = machine.host_value(found)
+        key: Any = int(part) if isinstance(host, list) and part.isdecimal() else part
+        if not isinstance(host, dict | list) or (
+            key not in host if isinstance(host, dict) else key >= len(host)
+        ):
+            return UNKNOWN
+        owner, found = found, host[key]
+    return interpolated(machine, owner, found, depth + 1)
 
 
 def _merge(into: dict[Any, Any], other: dict[Any, Any]) -> None:

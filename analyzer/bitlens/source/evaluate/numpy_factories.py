@@ -95,7 +95,7 @@ def _arange(machine: Machine, args: list[Any], kwargs: dict[str, Any]) -> Any:
     return made
 
 
-_MAKERS: dict[str, Callable[["Machine", str, dict[str, Any]], Any]] = {
+_MAKERS: dict[str, Callable[[Machine, str, dict[str, Any]], Any]] = {
     "full": _full,
     **dict.fromkeys(("array", "asarray", "ascontiguousarray"), _array),
     "linspace": _linspace,

@@ -20,6 +20,7 @@ from bitlens.source.evaluate.documents import (
     yaml_functions,
 )
 from bitlens.source.evaluate.einops_shapes import einops_functions
+from bitlens.source.evaluate.instantiation import hydra_functions
 from bitlens.source.evaluate.namespace import Namespace
 from bitlens.source.evaluate.numpy_functions import numpy_functions
 from bitlens.source.evaluate.paths import path_classes
@@ -63,6 +64,7 @@ _MODULES: dict[str, Callable[[Machine], dict[str, Any]]] = {
     "tomllib": toml_functions,
     "toml": toml_functions,
     "omegaconf": omegaconf,
+    "hydra.utils": hydra_functions,
     **stdlib_runtime.MODULES,
     "einops": einops_functions,
     "re": regular_expressions,
