@@ -107,6 +107,17 @@ def test_a_class_gets_the_configuration_that_is_asked_for(
     assert parameters(run(file, "Net")) == expected
 
 
+@pytest.mark.parametrize("name", ["../weights/minilm", "../weights/minilm/model.safetensors"])
+def test_a_checkpoint_means_the_configuration_beside_it(write: Any, name: str) -> None:
+    file = Path(write(CONFIGURED.replace("{comment}", f"# bitlens: config={name}\n")))
+    folder = file.parent.parent / "weights" / "minilm"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "config.json").write_text('{"width": 16}')
+    (folder / "model.safetensors").touch()
+    (said,) = static_report(str(file), "Net").models
+    assert said.parameters == 2 * (16 * 16 + 16) == parameters(run(str(file), "Net"))
+
+
 def test_a_configuration_of_the_command_line_wins(write: Any) -> None:
     file = write(CONFIGURED.replace("{comment}", "# bitlens: config=NetConfig(width=4)\n"))
     (said,) = static_report(file, "Net", config="NetConfig(width=2)").models

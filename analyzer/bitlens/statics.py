@@ -11,7 +11,7 @@ from pathlib import Path
 from bitlens.measurement import Model
 from bitlens.numbers import Numbers
 from bitlens.problems import BitlensError, Problem
-from bitlens.source.configured import Configuration, configurations, meaning
+from bitlens.source.configured import Configuration, configurations, file_at, meaning
 from bitlens.source.evaluate import evaluate, keep, roots, to_model, written
 from bitlens.source.program import Program
 from bitlens.source.slice import Slice, slices
@@ -81,7 +81,7 @@ def _configurations(program: Program, how: Reading, selection: str | None) -> di
 
 def _given(config: str, program: Program) -> Path | str:
     """A configuration of the command line: a path from the working directory, or as in a comment."""
-    return Path(config) if Path(config).exists() else meaning(config, program)
+    return file_at(Path(config)) or meaning(config, program)
 
 
 def _definitions(program: Program) -> dict[str, int]:

@@ -122,7 +122,7 @@ def _add_measuring(group: argparse._ArgumentGroup) -> None:
         "--config",
         metavar="FILE",
         help="the config.json that names the class of a bare weights file; for a class that takes a"
-        " configuration, a JSON or YAML file or an expression",
+        " configuration, a JSON or YAML file, a checkpoint that has one, or an expression",
     )
 
 

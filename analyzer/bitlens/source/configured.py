@@ -1,6 +1,7 @@
 """Which configuration the user wants for a class: `# bitlens: config=…` above it, or the project's table.
 
-The value is a JSON or YAML file beside the program or above it in the project, or an expression in its names.
+The value is an expression in the program's names, or the path, from the program's folder or one above it in
+the project, of a JSON or YAML file or of a checkpoint with its `config.json`.
 """
 
 from __future__ import annotations
@@ -46,23 +47,45 @@ def meaning(text: str, program: Program, line: int | None = None) -> Path | str:
     bare = text[1:-1] if len(text) > 1 and text[0] == text[-1] and text[0] in "'\"" else text
     if _FILE.fullmatch(bare):
         return _located(bare, program, line)
+    if not bare.isidentifier() and (path := _found(bare, program)):
+        return path
     try:
         ast.parse(text, mode="eval")
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        message = f"the configuration {text!r} is neither an expression nor a .json or .yaml file"
+        message = (
+            f"the configuration {text!r} is neither an expression nor a .json or .yaml file or a checkpoint"
+        )
         raise BitlensError(Problem("bad-config", message, program.file, line)) from error
     return text
 
 
+def file_at(path: Path) -> Path | None:
+    """The configuration that a path means: a file of data itself, or the one of a checkpoint's folder or
+    file; None if there is none.
+    """
+    if _FILE.fullmatch(path.name) and path.is_file():
+        return path
+    beside = (path if path.is_dir() else path.parent) / "config.json"
+    return beside if path.exists() and beside.is_file() else None
+
+
 def _located(name: str, program: Program, line: int | None) -> Path:
-    folder = program.path.absolute().parent
-    for candidate in (folder, *folder.parents):
-        if (candidate / name).is_file():
-            return candidate / name
-        if (candidate / "pyproject.toml").is_file() or (candidate / ".git").exists():
-            break
+    found = _found(name, program)
+    if found is not None:
+        return found
     message = f"there is no file {name} beside {program.path.name} or above it in its project"
     raise BitlensError(Problem("bad-config", message, program.file, line))
+
+
+def _found(name: str, program: Program) -> Path | None:
+    folder = program.path.absolute().parent
+    for candidate in (folder, *folder.parents):
+        found = file_at(candidate / name)
+        if found is not None:
+            return found
+        if (candidate / "pyproject.toml").is_file() or (candidate / ".git").exists():
+            break
+    return None
 
 
 def _classes(program: Program) -> Iterator[tuple[str, list[tuple[int, str]]]]:
