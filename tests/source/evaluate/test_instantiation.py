@@ -23,7 +23,11 @@ config = OmegaConf.create({
     },
     "sizes": {"out": 7, "in": "${width}"},
     "norm": {"_target_": "torch.nn.LayerNorm", "_partial_": True, "eps": 1e-3},
-    "whole": {"_target_": "net.Net", "_recursive_": False, "part": {"_target_": "torch.nn.Linear", "in_features": 3}},
+    "whole": {
+        "_target_": "net.Net",
+        "_recursive_": False,
+        "part": {"_target_": "torch.nn.Linear", "in_features": 3},
+    },
 })
 
 

@@ -85,7 +85,7 @@ def _on_two(machine: Machine, name: str) -> Native:
         if len(values) != 2 or kwargs or not all(isinstance(value, Tensor | int | float) for value in values):
             return UNKNOWN
         if any(isinstance(value, Tensor) for value in values):
-            return elementwise(_TWO[name], *values, "truediv" if name == "divide" else "mul")
+            return elementwise(_TWO[name], values[0], values[1], "truediv" if name == "divide" else "mul")
         return _TWO[name](*values)
 
     return Native(name, run)

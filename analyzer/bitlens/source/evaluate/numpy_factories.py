@@ -75,9 +75,9 @@ def _of_numbers(dtype: Any) -> Any:
 
 def _linspace(machine: Machine, name: str, given: dict[str, Any]) -> Any:
     start, stop, count = given.get("start"), given.get("stop"), given.get("num", 50)
-    known = all(isinstance(value, int | float) for value in (start, stop, count))
-    if given.get("endpoint", True) is False and known and count:
-        stop = stop - (stop - start) / count
+    if given.get("endpoint", True) is False:
+        numbers = [value for value in (start, stop, count) if isinstance(value, int | float)]
+        stop = numbers[1] - (numbers[1] - numbers[0]) / count if len(numbers) == 3 and count else UNKNOWN
     return FACTORIES["linspace"](machine, [start, stop, count], {"dtype": DTYPES["float64"]})
 
 
