@@ -128,7 +128,7 @@ class Attributes(CallableAttributes):
         if name in ("__traceback__", "__cause__", "__context__"):
             return None
         if name in ("__module__", "__doc__"):
-            return target.cls.module.name if name == "__module__" and target.cls.module else None
+            return self._class_special(target.cls, name)
         if name == "__dict__":
             return target.attrs
         if target.host is not None and hasattr(type(target.host), name):
@@ -192,8 +192,8 @@ class Attributes(CallableAttributes):
             "__name__": target.name,
             "__qualname__": target.qualname,
             "__dict__": target.ns,
-            "__doc__": None,
-            "__module__": target.module.name if target.module else "builtins",
+            "__doc__": UNKNOWN,
+            "__module__": target.module.name if target.module else self._provided_module(target),
             "__mro__": tuple(target.mro),
             "__bases__": tuple(target.bases),
             "__class__": target.metaclass or type,
@@ -217,6 +217,9 @@ class Attributes(CallableAttributes):
         if name == "__subclasses__":
             return Native(name, lambda args, kwargs: [])
         return MISSING
+
+    def _provided_module(self, target: ClassValue) -> Any:
+        return "builtins" if self.builtins.get(target.name) is target else UNKNOWN
 
     def _super(self, target: Super, name: str) -> Any:
         found = (
@@ -292,6 +295,7 @@ class Attributes(CallableAttributes):
             return target.factory
         raise self.error("AttributeError", f"{host_type_name(target)!r} object has no attribute {name!r}")
 
+    builtins: dict[str, Any]
     classes: Any
     imports: Any
     plain_setattr: Callable[[Any, Any, Any], None]

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Callable
 from typing import Any
 
 from bitlens.source.evaluate.callables import BoundMethod, Function, Native, Partial, PropertyValue
 from bitlens.source.evaluate.operators import Operators
 from bitlens.source.evaluate.values import MISSING, UNKNOWN
+
+
+def docstring(node: Any) -> str | None:
+    """The text that documents a function or class; None for a lambda."""
+    return None if isinstance(node, ast.Lambda) else ast.get_docstring(node, clean=False)
 
 
 class CallableAttributes(Operators):
@@ -20,7 +26,7 @@ class CallableAttributes(Operators):
             "__name__": lambda: target.name,
             "__qualname__": lambda: target.qualname,
             "__module__": lambda: target.module.name,
-            "__doc__": lambda: None,
+            "__doc__": lambda: docstring(target.code.node),
             "__dict__": lambda: target.attrs,
             "__defaults__": lambda: tuple(target.defaults),
             "__kwdefaults__": lambda: target.kw_defaults,

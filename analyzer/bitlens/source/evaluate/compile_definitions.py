@@ -67,11 +67,13 @@ class Definitions(Targets):
         body = self.body(node.body)
         self.scope = outer
         machine, name, line, at_top = self.machine, node.name, node.lineno + self.offset, outer.locals is None
+        doc = ast.get_docstring(node, clean=False)
 
         def run(f: Frame) -> Any:
             inner = Frame({}, f.module, None if at_top else (f.up if f.is_class else f))
             inner.is_class = True
             inner.vars["__qualname__"] = name
+            inner.vars["__doc__"] = doc
             machine.enter(inner)
             try:
                 body(inner)
