@@ -100,7 +100,7 @@ def compare_formats(kernels: FusedKernels, bandwidth: float) -> None:
     ):
         table.add_column(column, justify="left" if column in ("weights", "formats") else "right")
     for dtype in DTYPES:
-        weights, streamer = random(LAYER, dtype, DEVICE), Streamer(1, 1 << 24)
+        weights, streamer = random(LAYER, dtype, DEVICE), Streamer(1 << 24)
         for name, ids in SETS.items():
             chosen = [schemes.get(id) for id in ids]
             missing = [id for id in ids if id not in kernels.measure(weights[0], chosen)]

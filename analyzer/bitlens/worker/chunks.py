@@ -34,7 +34,7 @@ class Extremes:
 
 
 class Workspace:
-    """Memory of one thread: one flat buffer per use and dtype, grown when a larger chunk comes."""
+    """Memory to work in: one flat buffer per use and dtype, grown when a larger chunk comes."""
 
     def __init__(self) -> None:
         self._flat: dict[tuple[str, Any, Any], Tensor] = {}

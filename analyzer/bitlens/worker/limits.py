@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Any
+from contextlib import suppress
+from typing import Any, Callable
 
 OFFLINE = {
     "HF_HUB_OFFLINE": "1",
@@ -65,3 +66,34 @@ def _limit_memory(size: int) -> None:
         return
     _, hard = resource.getrlimit(resource.RLIMIT_DATA)
     resource.setrlimit(resource.RLIMIT_DATA, (size if hard < 0 else min(size, hard), hard))
+
+
+def room() -> int | None:
+    """Bytes that the limit leaves this process to allocate; None where there is no limit."""
+    try:
+        import resource
+    except ImportError:
+        return None
+    soft, _ = resource.getrlimit(resource.RLIMIT_DATA)
+    return None if soft < 0 else max(0, soft - _allocated())
+
+
+def divide(parts: int) -> Callable[[], None]:
+    """Leave this process, and so its copies, one of so many parts of its room; call the result to undo."""
+    free = room()
+    if free is None:
+        return lambda: None
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    resource.setrlimit(resource.RLIMIT_DATA, (soft - free + free // parts, hard))
+    return lambda: resource.setrlimit(resource.RLIMIT_DATA, (soft, hard))
+
+
+def _allocated() -> int:
+    """What RLIMIT_DATA counts, where the system tells."""
+    with suppress(OSError), open("/proc/self/status", encoding="ascii") as lines:
+        for line in lines:
+            if line.startswith("VmData:"):
+                return int(line.split()[1]) * 1024
+    return 0

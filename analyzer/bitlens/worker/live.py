@@ -11,7 +11,6 @@ import torch
 from bitlens.backends.facts import KEPT_HEAD, KEPT_IN_FLOAT32, KEPT_LAST, LayerFacts, TensorFacts
 from bitlens.worker import tensors
 from bitlens.worker.failure import Refused
-from bitlens.worker.kernels.transfer import on_device
 from bitlens.worker.loads import Loads, Read
 from bitlens.worker.stream import MAX_LAYERS, LayerSource, Stream, dtypes_of
 from bitlens.worker.trace import Before, Constructions, Place
@@ -28,8 +27,7 @@ def measure(model: torch.nn.Module, stream: Stream, seen: Constructions, loads: 
         layers=len(layers),
         notes=loads.notes,
     )
-    for layer in on_device(stream.first(layers), device):
-        stream.layer(layer)
+    stream.layers(layers, device)
     stream.end(lines_of(model, seen.place), dtypes_of(layers))
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from torch import Tensor
@@ -16,7 +16,7 @@ from bitlens import backends, schemes
 from bitlens.backends import Decision, LayerFacts, TensorFacts
 from bitlens.schemes.base import ITEM_BYTES, Scheme, numel
 from bitlens.worker.kernels.fused import FusedKernels
-from bitlens.worker.passes import CHUNK_ELEMENTS, Streamer, Sums
+from bitlens.worker.passes import CHUNK_ELEMENTS, WHOLE, Share, Streamer, Sums
 from bitlens.worker.remembered import Key
 
 _SQUARES_SAFELY = (1e-16, 1e16)
@@ -34,6 +34,12 @@ class Known(Protocol):
     def __setitem__(self, key: Key, sums: Sums, /) -> None: ...
 
 
+Asked = Mapping["tuple[str, int]", Sequence[Scheme]]
+"""What is to be measured, by name of a tensor and axis of its output channels."""
+Parts = dict[Key, "list[Sums]"]
+"""The sums of a tensor's chunks, or of some of them."""
+
+
 class Stored(NamedTuple):
     """What a layer or model stores after conversion, ties counted at their first owner."""
 
@@ -44,12 +50,10 @@ class Stored(NamedTuple):
 class Measurer:
     """Measures the layers of one model, in the order in which they own their tensors."""
 
-    def __init__(
-        self, scheme_ids: Sequence[str], *, threads: int = 1, chunk_elements: int = CHUNK_ELEMENTS
-    ) -> None:
+    def __init__(self, scheme_ids: Sequence[str], *, chunk_elements: int = CHUNK_ELEMENTS) -> None:
         """Raises UnknownScheme."""
         self._schemes = [schemes.get(id) for id in dict.fromkeys(scheme_ids)]
-        self._streamer = Streamer(threads, chunk_elements)
+        self._streamer = Streamer(chunk_elements)
         self._fused = FusedKernels()
         self._models = {scheme.id: _Account(scheme) for scheme in self._schemes}
 
@@ -58,19 +62,50 @@ class Measurer:
         facts: LayerFacts,
         tensors: Mapping[str, Tensor] | None,
         known: Known | None = None,
+        shares: Sequence[Parts] = (),
     ) -> dict[str, dict[str, Any]]:
         """Scheme id to SchemeResult's keys and `buffer_bytes`; without `tensors` bytes alone, from shapes.
 
-        `known` has earlier sums by tensor name, axis and scheme id, and gets the new ones.
+        `known` has earlier sums by tensor name, axis and scheme id, and gets the new ones. `shares` are those
+        of what is `asked`, measured already; without them it is measured here.
         """
-        decisions = {
-            scheme.id: backends.get(scheme.library).converts(facts, scheme) for scheme in self._schemes
-        }
-        sums = self._sums(decisions, tensors, {} if known is None else known)
-        return {
-            scheme.id: self._result(scheme, facts, decisions[scheme.id], sums.get(scheme.id))
-            for scheme in self._schemes
-        }
+        decisions = self._decisions(facts)
+        known = {} if known is None else known
+        for key, sums in self._new(facts, tensors or {}, known, shares).items():
+            known[key] = sums
+        results = {}
+        for scheme in self._schemes:
+            keys = _keys(scheme, decisions[scheme.id], tensors or ())
+            found = {key[0]: sums for key in keys for sums in [known.get(key)] if sums is not None}
+            results[scheme.id] = self._result(scheme, facts, decisions[scheme.id], found)
+        return results
+
+    def asked(self, facts: LayerFacts, stored: Container[str], known: Known) -> Asked:
+        """What must be measured of a layer of whose tensors these are `stored`, for all schemes at once."""
+        asked: dict[tuple[str, int], dict[str, Scheme]] = defaultdict(dict)
+        decisions = self._decisions(facts)
+        for scheme in self._schemes:
+            for name, axis, id in _keys(scheme, decisions[scheme.id], stored):
+                if known.get((name, axis, id)) is None:
+                    asked[name, axis][id] = schemes.get(id)
+        return {place: tuple(chosen.values()) for place, chosen in asked.items()}
+
+    def parts(
+        self, asked: Asked, tensors: Mapping[str, Tensor], share: Share = WHOLE, precise: bool = False
+    ) -> Parts:
+        """A share of each tensor measured; `precise`: in float64.
+
+        What a GPU's kernels have no number for (no formula, NaN, infinity) is measured chunk by chunk.
+        """
+        found: Parts = {}
+        for (name, axis), chosen in asked.items():
+            weight = tensors[name].movedim(axis, 0) if axis else tensors[name]
+            fused = {} if precise else self._fused.measure(weight, chosen)
+            left = [scheme for scheme in chosen if scheme.id not in fused]
+            parts = self._streamer.parts(weight, left, precise, share)
+            found.update({(name, axis, id): [sums] for id, sums in fused.items()})
+            found.update({(name, axis, scheme.id): parts.get(scheme.id, []) for scheme in left})
+        return found
 
     @property
     def notes(self) -> Sequence[str]:
@@ -81,47 +116,30 @@ class Measurer:
         """The layers measured so far as one model per scheme, converted by its library's default filter."""
         return {id: account.result() for id, account in self._models.items()}
 
-    def _sums(
-        self,
-        decisions: Mapping[str, Decision],
-        tensors: Mapping[str, Tensor] | None,
-        known: Known,
-    ) -> dict[str, dict[str, Sums]]:
-        """Scheme id to tensor name to sums: each tensor is read once for all the schemes that convert it."""
-        if tensors is None:
-            return {}
-        asked: dict[str, dict[int, dict[str, Scheme]]] = defaultdict(lambda: defaultdict(dict))
-        for scheme in self._schemes:
-            if scheme.needs_data:
-                continue
-            for name, axis in decisions[scheme.id].converted.items():
-                asked[name][axis][scheme.id] = _used(scheme, decisions[scheme.id])
-        found: dict[str, dict[str, Sums]] = defaultdict(dict)
-        for name, by_axis in asked.items():
-            if name not in tensors:
-                continue
-            new = {axis: _unknown(name, axis, chosen.values(), known) for axis, chosen in by_axis.items()}
-            weight = tensors[name] if any(new.values()) else None
-            for axis, chosen in by_axis.items():
-                measured = {}
-                if weight is not None and new[axis]:
-                    rows = weight.movedim(axis, 0) if axis else weight
-                    measured = _measure(self._fused, self._streamer, rows, new[axis])
-                for id, used in chosen.items():
-                    key = (name, axis, used.id)
-                    found[id][name] = measured[used.id] if used.id in measured else known[key]
-                    if used.id in measured:
-                        known[key] = measured[used.id]
-        return found
+    def _decisions(self, facts: LayerFacts) -> dict[str, Decision]:
+        return {scheme.id: backends.get(scheme.library).converts(facts, scheme) for scheme in self._schemes}
+
+    def _new(
+        self, facts: LayerFacts, tensors: Mapping[str, Tensor], known: Known, shares: Sequence[Parts]
+    ) -> dict[Key, Sums]:
+        """Float32 sums, and float64 ones for the schemes whose squares could leave float32's range."""
+        asked = self.asked(facts, tensors, known)
+        sums = _totals(shares or [self.parts(asked, tensors)])
+        extreme = {
+            (name, axis): [scheme for scheme in chosen if not _is_tame(sums[name, axis, scheme.id])]
+            for (name, axis), chosen in asked.items()
+        }
+        extreme = {place: chosen for place, chosen in extreme.items() if chosen}
+        return {**sums, **_totals([self.parts(extreme, tensors, precise=True)])}
 
     def _result(
-        self, scheme: Scheme, facts: LayerFacts, decision: Decision, sums: Mapping[str, Sums] | None
+        self, scheme: Scheme, facts: LayerFacts, decision: Decision, sums: Mapping[str, Sums]
     ) -> dict[str, Any]:
         stored = self._models[scheme.id].add(facts, decision, sums)
         parameters = {t.name for t in facts.tensors if t.kind == "parameter"}
-        weights = [part for name, part in (sums or {}).items() if name in parameters]
+        weights = [part for name, part in sums.items() if name in parameters]
         notes = [text for text in (decision.reason or decision.note or scheme.caveat,) if text]
-        for name, part in (sums or {}).items():
+        for name, part in sums.items():
             notes += _notes(scheme, part, None if name in parameters else name)
         return {
             "bytes": stored.parameters,
@@ -144,10 +162,10 @@ class _Account:
         self._added = 0
         self._measured = True
 
-    def add(self, facts: LayerFacts, decision: Decision, sums: Mapping[str, Sums] | None) -> Stored:
+    def add(self, facts: LayerFacts, decision: Decision, sums: Mapping[str, Sums]) -> Stored:
         """What a layer adds to the model; nothing for a storage that is counted already."""
         parameters = {t.name for t in facts.tensors if t.kind == "parameter"}
-        self._measured &= parameters & set(decision.converted) <= set(sums or ())
+        self._measured &= parameters & set(decision.converted) <= set(sums)
         self._added += decision.added_buffers
         new = {"parameter": 0, "buffer": decision.added_buffers}
         for tensor in facts.tensors:
@@ -160,7 +178,7 @@ class _Account:
             size = _size(_used(self._scheme, decision), tensor, decision)
             self._stored[key] = (tensor.kind, size)
             new[tensor.kind] += size
-            if tensor.kind == "parameter" and sums and tensor.name in sums:
+            if tensor.kind == "parameter" and tensor.name in sums:
                 self._sums[key[0]] = sums[tensor.name]
         return Stored(new["parameter"], new["buffer"])
 
@@ -181,9 +199,15 @@ class _Account:
         }
 
 
-def _unknown(name: str, axis: int, chosen: Iterable[Scheme], known: Known) -> tuple[Scheme, ...]:
-    """The schemes of which there are no sums yet."""
-    return tuple(scheme for scheme in dict.fromkeys(chosen) if known.get((name, axis, scheme.id)) is None)
+def _keys(scheme: Scheme, decision: Decision, stored: Container[str]) -> list[Key]:
+    """Where the sums of a scheme stand in what is known of a layer."""
+    used = _used(scheme, decision).id
+    converted = {} if scheme.needs_data else decision.converted
+    return [(name, axis, used) for name, axis in converted.items() if name in stored]
+
+
+def _totals(shares: Sequence[Parts]) -> dict[Key, Sums]:
+    return {key: Sums.total([sums for share in shares for sums in share[key]]) for key in shares[0]}
 
 
 def _used(scheme: Scheme, decision: Decision) -> Scheme:
@@ -202,21 +226,6 @@ def _size(scheme: Scheme, tensor: TensorFacts, decision: Decision) -> int:
         return numel(tensor.shape) * ITEM_BYTES[cast] if cast else tensor.bytes
     shape = (tensor.shape[axis], *tensor.shape[:axis], *tensor.shape[axis + 1 :]) if axis else tensor.shape
     return scheme.stored_bytes(shape, tensor.dtype)
-
-
-def _measure(
-    fused: FusedKernels, streamer: Streamer, weight: Tensor, chosen: Sequence[Scheme]
-) -> dict[str, Sums]:
-    """Float32 sums, and float64 ones for the schemes whose squares could leave float32's range.
-
-    What a GPU's kernels have no number for (no formula, NaN, infinity) is measured chunk by chunk.
-    """
-    sums = fused.measure(weight, chosen)
-    sums.update(streamer.measure(weight, [scheme for scheme in chosen if scheme.id not in sums]))
-    extreme = [scheme for scheme in chosen if not _is_tame(sums[scheme.id])]
-    if extreme:
-        sums.update(streamer.measure(weight, extreme, precise=True))
-    return sums
 
 
 def _is_tame(sums: Sums) -> bool:

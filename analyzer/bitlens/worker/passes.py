@@ -1,17 +1,18 @@
 """What schemes do to one weight, measured chunk by chunk while the chunk lies in the cache, in reused memory.
 
 A block larger than a chunk (a whole tensor, a very long row) is read twice: for its extremes, then in pieces
-for its error. Squares are added in float32 over short runs only: how a weight is cut (by the size of chunks,
-by the number of threads where chunks are few) shows in the last digits of sums alone.
+for its error. Squares are added in float32 over short runs only: the size of chunks shows in the last digits
+of sums alone. Shares of a weight are whole chunks, whose sums add up to those of the whole exactly.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import NamedTuple
+from itertools import groupby
+from operator import itemgetter
+from typing import NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
@@ -22,14 +23,16 @@ from bitlens.worker.chunks import BlockChunk, Extremes, Pass, Read, Span, Weight
 CHUNK_ELEMENTS = 1 << 18
 """1 MB of float32: small enough for the cache, large enough to drown what a call of torch costs."""
 
-_WORTH_A_THREAD = 1 << 15
-"""Elements below which a second thread costs more than it helps."""
-
 _RUN = 1024
 """Elements whose squares are added in float32; over a whole chunk the roundings would add up, to 2e-5."""
 
 _UNCUT = 256
 """A chunk is never smaller: formats that search within a block need it whole."""
+
+
+Share = tuple[int, int]
+"""Which one of how many about equal parts of a weight."""
+WHOLE = (0, 1)
 
 
 class Sums(NamedTuple):
@@ -49,7 +52,9 @@ class Sums(NamedTuple):
 
     @staticmethod
     def total(parts: Sequence[Sums]) -> Sums:
-        """The sums of the whole from those of its parts."""
+        """The sums of the whole from those of its parts, whatever their order; of no parts, of nothing."""
+        if not parts:
+            return NOTHING
         norm, error, absmax, largest, *counts = zip(*parts)
         return Sums(_add(norm), _add(error), _greatest(absmax), _greatest(largest), *map(sum, counts))
 
@@ -66,23 +71,33 @@ def _greatest(values: Sequence[float]) -> float:
 
 
 class Streamer:
-    """Measures weights; keeps its memory and threads from one weight to the next."""
+    """Measures weights; keeps its memory from one weight to the next."""
 
-    def __init__(self, threads: int = 1, chunk_elements: int = CHUNK_ELEMENTS) -> None:
+    def __init__(self, chunk_elements: int = CHUNK_ELEMENTS) -> None:
         self.chunk_elements = max(chunk_elements, _UNCUT)
-        self._workspaces = [Workspace() for _ in range(max(1, threads))]
-        self._pool = ThreadPoolExecutor(threads) if threads > 1 else None
+        self._workspace = Workspace()
 
     def measure(self, weight: Tensor, schemes: Sequence[Scheme], precise: bool = False) -> dict[str, Sums]:
         """Sums of each scheme on a weight (out, ...); `precise` squares in float64 (huge or tiny values)."""
+        parts = self.parts(weight, schemes, precise)
+        return {scheme.id: Sums.total(parts.get(scheme.id, ())) for scheme in schemes}
+
+    def parts(
+        self, weight: Tensor, schemes: Sequence[Scheme], precise: bool = False, share: Share = WHOLE
+    ) -> dict[str, list[Sums]]:
+        """As `measure`, but the sums of each chunk of one share of the weight."""
+        found: dict[str, list[Sums]] = {}
         if not weight.numel():
-            return {scheme.id: NOTHING for scheme in schemes}
-        sums: dict[str, Sums] = {}
-        with self._one_thread_each(), torch.inference_mode():
+            return found
+        with _one_thread(), torch.inference_mode():
             for arranged in self._arranged(weight.detach(), schemes):
                 for step in arranged.passes(self.chunk_elements):
-                    sums.update(self._run(arranged, step, precise))
-        return sums
+                    measured = [
+                        self._measure_chunk(read, arranged, step, extremes, precise)
+                        for read, extremes in self._chunks(arranged, step, share)
+                    ]
+                    found.update(zip((scheme.id for scheme in step.schemes), map(list, zip(*measured))))
+        return found
 
     def _arranged(self, weight: Tensor, schemes: Sequence[Scheme]) -> list[Weight]:
         """The weight in each order of elements that schemes ask for, with these schemes."""
@@ -93,40 +108,33 @@ class Streamer:
             orders.setdefault((*arranged.shape, *arranged.stride()), (arranged, []))[1].append(scheme)
         return [Weight(arranged, shape, dtype, chosen) for arranged, chosen in orders.values()]
 
-    def _run(self, weight: Weight, step: Pass, precise: bool) -> dict[str, Sums]:
-        work = self._chunks(weight, step)
-        lanes = min(len(self._workspaces), len(work)) if weight.flat.is_cpu else 1
-
-        @torch.inference_mode()  # a thread's own setting
-        def lane(index: int) -> list[list[Sums]]:
-            workspace = self._workspaces[index]
-            return [
-                self._measure_chunk(Read(workspace, weight.flat, start, end), weight, step, extremes, precise)
-                for (start, end), extremes in work[index::lanes]
-            ]
-
-        done = list(self._pool.map(lane, range(lanes))) if self._pool and lanes > 1 else [lane(0)]
-        parts = zip(*(part for share in done for part in share))
-        return {scheme.id: Sums.total(part) for scheme, part in zip(step.schemes, parts)}
-
-    def _pieces(self, length: int) -> int:
-        """How many chunks to cut so many elements into: as many for each thread, if they are worth it."""
-        pieces, lanes = -(-length // self.chunk_elements), len(self._workspaces)
-        return -(-pieces // lanes) * lanes if length >= lanes * _WORTH_A_THREAD else pieces
-
-    def _chunks(self, weight: Weight, step: Pass) -> list[tuple[Span, Extremes | None]]:
-        """A pass in pieces: spans, each with the extremes of its block where it is a part of a large one."""
+    def _chunks(self, weight: Weight, step: Pass, share: Share) -> Iterator[tuple[Read, Extremes | None]]:
+        """A share of a pass, read: each chunk with the extremes of its block where that is a larger one."""
         length, unit = weight.flat.numel(), step.unit
         if unit <= self.chunk_elements:
-            return [(span, None) for span in spans(0, length, unit, self._pieces(length))]
-        work: list[tuple[Span, Extremes | None]] = []
-        for start, end in spans(0, length, unit, -(-length // unit)):
-            pieces = spans(start, end, 1, self._pieces(end - start))
-            whole = [Read(self._workspaces[0], weight.flat, at, to).extremes(to - at) for at, to in pieces]
-            low, high = torch.cat([part.low for part in whole]), torch.cat([part.high for part in whole])
-            extremes = Extremes(low.amin(0, keepdim=True), high.amax(0, keepdim=True))
-            work += [(piece, extremes) for piece in pieces]
-        return work
+            for start, end in _shared(spans(0, length, unit, self._pieces(length)), share):
+                yield self._read(weight, (start, end)), None
+            return
+        blocks = spans(0, length, unit, -(-length // unit))
+        pieces = [(piece, block) for block in blocks for piece in self._cut(block)]
+        for block, together in groupby(_shared(pieces, share), key=itemgetter(1)):
+            extremes = self._extremes(weight, block)
+            for piece, _ in together:
+                yield self._read(weight, piece), extremes
+
+    def _read(self, weight: Weight, span: Span) -> Read:
+        return Read(self._workspace, weight.flat, *span)
+
+    def _pieces(self, length: int) -> int:
+        return -(-length // self.chunk_elements)
+
+    def _cut(self, block: Span) -> list[Span]:
+        return spans(*block, 1, self._pieces(block[1] - block[0]))
+
+    def _extremes(self, weight: Weight, block: Span) -> Extremes:
+        whole = [self._read(weight, piece).extremes(piece[1] - piece[0]) for piece in self._cut(block)]
+        low, high = torch.cat([part.low for part in whole]), torch.cat([part.high for part in whole])
+        return Extremes(low.amin(0, keepdim=True), high.amax(0, keepdim=True))
 
     def _measure_chunk(
         self, read: Read, weight: Weight, step: Pass, extremes: Extremes | None, precise: bool
@@ -171,12 +179,21 @@ class Streamer:
         norms = torch.linalg.vector_norm(values.view(-1, _RUN), dim=1)
         return torch.dot(norms, norms).item() + (torch.dot(last, last).item() if rest else 0.0)
 
-    @contextmanager
-    def _one_thread_each(self) -> Iterator[None]:
-        """torch's own threads would make the sums depend on their number; lanes are ours."""
-        before = torch.get_num_threads()
-        torch.set_num_threads(1)
-        try:
-            yield
-        finally:
-            torch.set_num_threads(before)
+
+T = TypeVar("T")
+
+
+def _shared(chunks: Sequence[T], share: Share) -> Sequence[T]:
+    number, shares = share
+    return chunks[len(chunks) * number // shares : len(chunks) * (number + 1) // shares]
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """torch's own threads would make the sums depend on their number."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

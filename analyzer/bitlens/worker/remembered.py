@@ -95,11 +95,12 @@ class Memory:
 
 
 class _Layer:
-    """One layer's part of a memory; tensors of no single place in a file are not remembered."""
+    """One layer's part of a memory; tensors of no single place in a file are forgotten with it."""
 
     def __init__(self, memory: Memory, origins: Mapping[str, Origin]) -> None:
         self._memory = memory
         self._origins = origins
+        self._own: dict[Key, Sums] = {}
 
     def get(self, key: Key) -> Sums | None:
         """What was measured earlier; None where nothing is remembered."""
@@ -110,15 +111,19 @@ class _Layer:
 
     def __getitem__(self, key: Key) -> Sums:
         name, axis, scheme = key
+        if name not in self._origins:
+            return self._own[key]
         file, stored = self._origins[name]
         return _sums(self._memory.sums(file)[f"{stored}|{axis}|{scheme}"])
 
     def __setitem__(self, key: Key, sums: Sums) -> None:
         name, axis, scheme = key
-        if name in self._origins:
-            file, stored = self._origins[name]
-            self._memory.sums(file)[f"{stored}|{axis}|{scheme}"] = list(sums)
-            self._memory.note(file)
+        if name not in self._origins:
+            self._own[key] = sums
+            return
+        file, stored = self._origins[name]
+        self._memory.sums(file)[f"{stored}|{axis}|{scheme}"] = list(sums)
+        self._memory.note(file)
 
 
 def _sums(values: list[float]) -> Sums:

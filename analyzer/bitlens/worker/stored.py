@@ -14,7 +14,6 @@ from bitlens.worker.checkpoints.from_config import build_from_config
 from bitlens.worker.checkpoints.layers import CheckpointLayer, describe, infer_layers
 from bitlens.worker.checkpoints.opening import locate, open_checkpoint
 from bitlens.worker.failure import Failure
-from bitlens.worker.kernels.transfer import on_device
 from bitlens.worker.live import kept_in_float, lines_of
 from bitlens.worker.stream import ESTIMATED_FROM, LayerSource, Stream, dtypes_of
 from bitlens.worker.wire import Job
@@ -51,9 +50,7 @@ def measure(job: Job, stream: Stream, device: str) -> None:
         )
         for problem in problems + described.problems:
             stream.problem(Failure(problem.code, problem.message, problem.file), "warning")
-        for layer in on_device(stream.first(layers, checkpoint.release), device):
-            stream.layer(layer)
-            checkpoint.release()
+        stream.layers(layers, device, checkpoint.release)
         stream.end(lines_of(known, seen.place) if known is not None else [], dtypes_of(layers))
 
 

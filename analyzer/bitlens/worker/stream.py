@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections import defaultdict, deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import closing
 from typing import Any, Callable, NamedTuple
 
 import torch
 
 from bitlens.backends.facts import LayerFacts, TensorFacts
+from bitlens.schemes.base import Scheme
+from bitlens.worker import lanes
 from bitlens.worker.checkpoints.base import scattered_reads
 from bitlens.worker.estimate import Estimator, Rows
 from bitlens.worker.failure import Failure
 from bitlens.worker.histogram import histogram
-from bitlens.worker.measure import Measurer
+from bitlens.worker.kernels.transfer import transferred
+from bitlens.worker.measure import Asked, Measurer, Parts
+from bitlens.worker.passes import WHOLE, Share
 from bitlens.worker.remembered import Memory, Origin
 from bitlens.worker.sampling import Plan
 from bitlens.worker.wire import Event, Job
@@ -26,8 +31,14 @@ MAX_LAYERS = 200_000
 EXPECTED_LAYERS = 64
 """Layers of which the disk reads the sampled rows ahead of their turn."""
 
-MOST_THREADS = 8
-"""More wait for Python's lock most of the time."""
+WORTH_A_FORK = 1 << 22
+"""Elements to measure below which another process costs more than it helps."""
+
+UNDIVIDED = 1 << 24
+"""Elements of a tensor up to which one process measures it alone."""
+
+_WORKSPACE = 1 << 28
+"""Bytes that measuring takes, whatever the tensor."""
 
 
 class LayerSource(NamedTuple):
@@ -58,6 +69,16 @@ class LayerSource(NamedTuple):
     """Says which rows, or None for all, `rows` and `read` will be asked for soon."""
 
 
+class _Look(NamedTuple):
+    """What was seen of a share of a layer."""
+
+    parts: Parts
+    histogram: dict[str, Any] | None
+
+
+Looked = Generator["tuple[LayerSource, list[_Look]]", None, None]
+
+
 class Stream:
     """Sends one model: `begin`, then every layer, then `end`."""
 
@@ -65,7 +86,7 @@ class Stream:
         self._job = job
         self._send = send
         self._memory = Memory(job.cache, job.device)
-        self._measurer = Measurer(job.schemes, threads=min(torch.get_num_threads(), MOST_THREADS))
+        self._measurer = Measurer(job.schemes)
 
     def begin(self, **facts: Any) -> None:
         """Announce the model: class, weights, weights_from, layers (their number), notes."""
@@ -79,12 +100,67 @@ class Stream:
             }
         )
 
-    def layer(self, source: LayerSource) -> None:
-        """Measure one layer and send it."""
-        spread = {"histogram": _spread(source)} if self._job.histograms else {}
-        known = self._memory.layer(source.origins)
-        schemes = self._measurer.layer(_facts(source), _Values(source), known)
+    def layers(
+        self, sources: Sequence[LayerSource], device: str, done: Callable[[], None] = lambda: None
+    ) -> None:
+        """Send every layer in the order of `first`; `done` is called after each look at the values of one."""
+        sources = self.first(sources, done)
+        looked = self._shared(sources, done) if device == "cpu" else self._transferred(sources, device)
+        with closing(looked):
+            for source, looks in looked:
+                self._layer(source, looks)
+                done()
+
+    def _layer(self, source: LayerSource, looks: Sequence[_Look]) -> None:
+        known, parts = self._memory.layer(source.origins), [look.parts for look in looks]
+        schemes = self._measurer.layer(_facts(source), _Values(source), known, parts)
+        spread = {"histogram": looks[0].histogram} if self._job.histograms else {}
         self._send({**_described(source), "event": "layer", "schemes": schemes, **spread})
+
+    def _transferred(self, sources: Sequence[LayerSource], device: str) -> Looked:
+        for source in transferred(sources, device):
+            yield source, [self._look(source, self._asked(source), WHOLE)]
+
+    def _shared(self, sources: Sequence[LayerSource], done: Callable[[], None]) -> Looked:
+        """Looked at by several processes, where the work is worth it."""
+        asked = list(self._asked_once(sources))
+        sizes = [[_elements(look) for look in _shapes(source, of)] for source, of in zip(sources, asked)]
+        largest = max(map(max, filter(None, sizes)), default=0)
+        worth = sum(map(sum, sizes)) >= WORTH_A_FORK
+        count = lanes.usable(_WORKSPACE + 4 * largest) if worth else 1
+        shares = [count if max(own, default=0) > UNDIVIDED else 1 for own in sizes]
+        pieces = [(at, (number, of)) for at, of in enumerate(shares) for number in range(of)]
+
+        def look(piece: int) -> _Look:
+            at, share = pieces[piece]
+            try:
+                return self._look(sources[at], asked[at], share)
+            finally:
+                done()
+
+        with closing(lanes.shared(look, len(pieces), count)) as looks:
+            for source, of in zip(sources, shares):
+                yield source, [next(looks) for _ in range(of)]
+
+    def _look(self, source: LayerSource, asked: Asked, share: Share) -> _Look:
+        histogram = _spread(source) if self._job.histograms and share[0] == 0 else None
+        return _Look(self._measurer.parts(asked, _Values(source), share), histogram)
+
+    def _asked(self, source: LayerSource) -> Asked:
+        return self._measurer.asked(_facts(source), source.stored, self._memory.layer(source.origins))
+
+    def _asked_once(self, sources: Sequence[LayerSource]) -> Iterator[Asked]:
+        """What must be measured of each layer, a stored tensor that several have with the first of them."""
+        seen: set[tuple[Origin, int, str]] = set()
+        for source in sources:
+            asked: dict[tuple[str, int], list[Scheme]] = {}
+            for (name, axis), chosen in self._asked(source).items():
+                origin = source.origins.get(name)
+                new = [scheme for scheme in chosen if origin is None or (origin, axis, scheme.id) not in seen]
+                seen.update((origin, axis, scheme.id) for scheme in new if origin is not None)
+                if new:
+                    asked[name, axis] = new
+            yield asked
 
     def first(
         self, sources: Sequence[LayerSource], done: Callable[[], None] = lambda: None
@@ -137,6 +213,11 @@ def _facts(source: LayerSource) -> LayerFacts:
     return source.before or LayerFacts(
         source.path, source.type, source.bases, source.tensors, source.kept, source.leaf
     )
+
+
+def _shapes(source: LayerSource, asked: Asked) -> list[tuple[int, ...]]:
+    shapes = {t.name: t.shape for t in _facts(source).tensors}
+    return [shapes[name] for name, _ in asked]
 
 
 def _expected(sources: Sequence[LayerSource], estimator: Estimator) -> Iterator[tuple[LayerSource, Plan]]:

@@ -36,15 +36,11 @@ class Source(Protocol):
 S = TypeVar("S", bound=Any)
 
 
-def on_device(layers: Sequence[S], device: str) -> Iterator[S]:
-    """The layers one by one, their tensors on `device`: of a model that need not fit there as a whole."""
-    return iter(layers) if device == "cpu" else transferred(layers, device)
-
-
 def transferred(layers: Sequence[S], device: str, ahead_bytes: int = AHEAD_BYTES) -> Iterator[S]:
     """The layers one by one, each with its `read` replaced by one that gives tensors on `device`.
 
-    A layer's tensors are kept until the next layer is asked for. What `read` raises is raised by the new one.
+    The model need not fit there as a whole. A layer's tensors are kept until the next layer is asked for.
+    What `read` raises is raised by the new one.
     """
     ahead = _Ahead(layers, Carrier(device), ahead_bytes)
     try:
