@@ -1,11 +1,11 @@
-"""Peak memory of measuring a large checkpoint of safetensors files, next to its largest tensor.
+"""Peak memory of `bitlens analyze` over a large checkpoint of safetensors files, all its processes together.
 
-    python benchmarks/checkpoint_memory.py FOLDER [--gigabytes 4] [--shards 1] [--sparse]
+    python benchmarks/checkpoint_memory.py FOLDER [--gigabytes 4] [--shards 1] [--dtype BF16] [--filled 0.1]
 
 Writes a checkpoint of that size into FOLDER, in so many files with their index, measures it under the default
-schemes as the worker does, in a fresh process, prints one table and removes it. --sparse writes headers only:
-the weights are zeros that take no disk, read like others. Linux: the peak is VmHWM, which counts mapped file
-pages too.
+schemes, prints one table and removes it. With --filled less than 1 only that part of each file is random
+weights; the rest is zeros that take no disk, read like others. Linux: memory is the proportional set size, with
+pages of mapped files; a page that some processes share counts once.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import array
 import json
+import os
 import random
 import struct
 import subprocess
@@ -20,73 +21,93 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 HIDDEN = 4096
 EMBEDDING = 32_000
+ITEM_BYTES = {"F32": 4, "BF16": 2}
+BETWEEN_LOOKS = 0.2
+"""Seconds."""
 CHUNK = array.array("f", (random.gauss(0, 0.02) for _ in range(1 << 20))).tobytes()
 
 
-def shapes(size: int) -> Iterator[tuple[str, tuple[int, int]]]:
+def shapes(size: int, item: int) -> Iterator[tuple[str, tuple[int, int]]]:
     """Names and shapes of a Llama-like model: an embedding and as many square layers as fit in `size`."""
     yield "model.embed_tokens.weight", (EMBEDDING, HIDDEN)
-    left = size - EMBEDDING * HIDDEN * 4
-    for number in range(left // (HIDDEN * HIDDEN * 4)):
+    left = size - EMBEDDING * HIDDEN * item
+    for number in range(left // (HIDDEN * HIDDEN * item)):
         yield f"model.layers.{number}.self_attn.q_proj.weight", (HIDDEN, HIDDEN)
 
 
-def write_checkpoint(folder: Path, size: int, shards: int, sparse: bool) -> None:
-    """Tensors of `size` bytes together, dealt out to the shards in turn, and the index of shards."""
-    tensors = list(shapes(size))
+def write_checkpoint(folder: Path, size: int, shards: int, dtype: str, filled: float) -> int:
+    """Tensors of `size` bytes together, dealt out to the shards, and their index; bytes of the largest."""
+    tensors = list(shapes(size, ITEM_BYTES[dtype]))
     index = {}
     for number in range(shards):
         name = f"model-{number + 1:05}-of-{shards:05}.safetensors"
         part = dict(tensors[number::shards])
-        write(folder / name, part, sparse)
+        write(folder / name, part, dtype, filled)
         index.update(dict.fromkeys(part, name))
     text = json.dumps({"metadata": {"total_size": size}, "weight_map": index})
     (folder / "model.safetensors.index.json").write_text(text)
+    return max(rows * columns for _, (rows, columns) in tensors) * ITEM_BYTES[dtype]
 
 
-def write(path: Path, tensors: dict[str, tuple[int, int]], sparse: bool) -> None:
-    """A safetensors file of float32 tensors, never more than one chunk of it in memory."""
+def write(path: Path, tensors: dict[str, tuple[int, int]], dtype: str, filled: float) -> None:
+    """A safetensors file, never more than one chunk of it in memory."""
     header, end = {}, 0
     for name, shape in tensors.items():
-        start, end = end, end + shape[0] * shape[1] * 4
-        header[name] = {"dtype": "F32", "shape": shape, "data_offsets": [start, end]}
+        start, end = end, end + shape[0] * shape[1] * ITEM_BYTES[dtype]
+        header[name] = {"dtype": dtype, "shape": shape, "data_offsets": [start, end]}
     text = json.dumps(header).encode()
     text += b" " * (-len(text) % 8)
+    chunk = CHUNK if dtype == "F32" else array.array("H", CHUNK)[1::2].tobytes()
     with path.open("wb") as file:
         file.write(struct.pack("<Q", len(text)) + text)
-        if sparse:
-            file.truncate(8 + len(text) + end)
-            return
-        for start in range(0, end, len(CHUNK)):
-            file.write(CHUNK[: end - start])
+        for start in range(0, int(end * filled), len(chunk)):
+            file.write(chunk[: end - start])
+        file.truncate(8 + len(text) + end)
 
 
-def memory(field: str) -> int:
-    """Bytes that /proc/self/status gives for VmHWM (peak) or VmRSS (now)."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return int(next(line.split()[1] for line in lines if line.startswith(field))) * 1024
+def below(process: int) -> Iterator[int]:
+    """A process and all that it started."""
+    yield process
+    with suppress(OSError):
+        for child in Path(f"/proc/{process}/task/{process}/children").read_text().split():
+            yield from below(int(child))
 
 
-def measure(path: str) -> None:
-    """Do the worker's job on a checkpoint and print what it took, as JSON. Runs in a process of its own."""
-    from bitlens.schemes import DEFAULT_IDS
-    from bitlens.worker import kinds
-    from bitlens.worker.wire import Job
+def together(process: int) -> int:
+    """Bytes of memory that a process and all that it started take."""
+    size = 0
+    for one in below(process):
+        with suppress(OSError):
+            lines = Path(f"/proc/{one}/smaps_rollup").read_text().splitlines()
+            size += next(int(line.split()[1]) for line in lines if line.startswith("Pss:")) * 1024
+    return size
 
-    layers: list[int] = []
-    before = memory("VmRSS")
-    started = time.perf_counter()
-    kinds.checkpoint(
-        Job("checkpoint", DEFAULT_IDS, "cpu", file=path, name="benchmark"),
-        lambda event: layers.append(event["bytes"]) if event["event"] == "layer" else None,
-    )
-    seconds = time.perf_counter() - started
-    print(json.dumps({"before": before, "peak": memory("VmHWM"), "sizes": layers, "seconds": seconds}))
+
+def measure(folder: str) -> dict[str, float]:
+    """What `bitlens analyze` takes: bytes at its peak, seconds by clock and of processors, most processes."""
+    command = [sys.executable, "-m", "bitlens", "analyze", folder, "--no-cache", "--device", "cpu"]
+    started, peak, most = time.perf_counter(), 0, 0
+    with tempfile.TemporaryFile() as output:
+        running = subprocess.Popen([*command, "--time-limit", "0"], stdout=output)
+        while running.poll() is None:
+            peak, most = max(peak, together(running.pid)), max(most, len(list(below(running.pid))))
+            time.sleep(BETWEEN_LOOKS)
+        output.seek(0)
+        print(output.read().decode()[-1500:])
+    if running.returncode:
+        sys.exit(f"bitlens analyze ended with {running.returncode}")
+    times = os.times()
+    return {
+        "peak": peak,
+        "clock": time.perf_counter() - started,
+        "processor": times.children_user + times.children_system,
+        "processes": most,
+    }
 
 
 def main() -> None:
@@ -94,32 +115,19 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--gigabytes", type=float, default=4)
     parser.add_argument("--shards", type=int, default=1)
-    parser.add_argument("--sparse", action="store_true")
-    parser.add_argument("--measure", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--dtype", choices=ITEM_BYTES, default="F32")
+    parser.add_argument("--filled", type=float, default=1.0)
     options = parser.parse_args()
-    if options.measure:
-        measure(str(options.folder))
-        return
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:
-        write_checkpoint(Path(folder), int(options.gigabytes * 1e9), options.shards, options.sparse)
-        command = [sys.executable, __file__, folder, "--measure"]
-        found = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
-    report(found)
-
-
-def report(found: dict[str, Any]) -> None:
-    largest, grown = max(found["sizes"]), found["peak"] - found["before"]
-    rows = {
-        "checkpoint": sum(found["sizes"]),
-        "largest tensor": largest,
-        "process before (Python and torch)": found["before"],
-        "peak of the measurement": found["peak"],
-        "peak beyond the process before": grown,
-    }
-    for name, size in rows.items():
-        print(f"{name:36}{size / 2**20:10.1f} MiB")
-    print(f"{'peak beyond / largest tensor':36}{grown / largest:10.2f}")
-    print(f"{'time of the measurement':36}{found['seconds']:10.1f} s")
+        size = int(options.gigabytes * 1e9)
+        largest = write_checkpoint(Path(folder), size, options.shards, options.dtype, options.filled)
+        found = measure(folder)
+    print(f"{'checkpoint':36}{size / 2**20:10.1f} MiB")
+    print(f"{'largest tensor':36}{largest / 2**20:10.1f} MiB")
+    print(f"{'peak of all processes':36}{found['peak'] / 2**20:10.1f} MiB")
+    print(f"{'most processes at once':36}{found['processes']:10}")
+    print(f"{'time by the clock':36}{found['clock']:10.1f} s")
+    print(f"{'time of processors':36}{found['processor']:10.1f} s")
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
 """How fast formats are measured, against the libraries' own quantize, dequantize, compare, and a plain read.
 
-    python benchmarks/schemes_speed.py [--threads 2] [--rounds 7]
+    python benchmarks/schemes_speed.py [--lanes 2] [--rounds 7]
 
-All linear weights of all-MiniLM-L6-v2 in float32; everything in one process and one run, best of some rounds.
-One thread is timed by its processor time, which a busy machine disturbs least; what more threads gain, by the
-clock: it needs a machine with as many idle processors.
+All linear weights of all-MiniLM-L6-v2 in float32; everything in one run, best of some rounds. One process is
+timed by its processor time, which a busy machine disturbs least; what more processes gain (as in a job, forked
+and ended each time), by the clock: it needs a machine with as many idle processors.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from pathlib import Path
 
 import torch
 from bitlens import schemes
+from bitlens.worker import lanes
 from bitlens.worker.passes import Streamer
 from rich.console import Console
 from rich.table import Table
@@ -102,22 +103,23 @@ class Stopwatch:
                     self.clock[name] = min(self.clock.get(name, taken[1]), taken[1])
 
 
-def plan(rows: dict[str, tuple[str, ...]], threads: int) -> Stopwatch:
-    """What is to be timed: ours alone and with threads, each library, the read."""
-    watch, weights, path = Stopwatch(), linears(), checkpoint()
+def plan(rows: dict[str, tuple[str, ...]], count: int) -> Stopwatch:
+    """What is to be timed: ours in one process and in several, each library, the read."""
+    watch, weights, path, streamer = Stopwatch(), linears(), checkpoint(), Streamer()
 
-    def ours(streamer: Streamer, ids: tuple[str, ...]) -> Callable[[], object]:
+    def ours(ids: tuple[str, ...], count: int) -> Callable[[], object]:
         chosen = [schemes.get(id) for id in ids]
-        return lambda: [streamer.measure(weight, chosen) for weight in weights]
+        return lambda: list(
+            lanes.shared(lambda number: streamer.measure(weights[number], chosen), len(weights), count)
+        )
 
     def theirs(library: Callable[[torch.Tensor], torch.Tensor]) -> Callable[[], object]:
         return torch.no_grad()(lambda: [compare(weight, library(weight)) for weight in weights])
 
-    one, several = Streamer(1), Streamer(threads)
     for name, ids in rows.items():
-        watch.add(f"ours {name}", ours(one, ids))
-        if threads > 1:
-            watch.add(f"threads {name}", ours(several, ids))
+        watch.add(f"ours {name}", ours(ids, 1))
+        if count > 1:
+            watch.add(f"lanes {name}", ours(ids, count))
     for id, library in library_round_trips().items():
         watch.add(f"library {id}", theirs(library))
     watch.add("read", path.read_bytes)
@@ -128,7 +130,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--threads", type=int, default=2, help="compared with one")
+    parser.add_argument("--lanes", type=int, default=2, help="processes, compared with one")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--all", action="store_true", help="every other format too, without a comparison")
     options = parser.parse_args()
@@ -140,26 +142,26 @@ def main() -> None:
     rows.update({id: (id,) for id in TOGETHER})
     if options.all:
         rows.update({id: (id,) for id in schemes.all_ids() if not schemes.get(id).needs_data})
-    watch = plan(rows, options.threads)
+    watch = plan(rows, options.lanes)
     watch.run(options.rounds)
-    show(rows, watch, options.threads)
+    show(rows, watch, options.lanes)
 
 
-def show(rows: dict[str, tuple[str, ...]], watch: Stopwatch, threads: int) -> None:
+def show(rows: dict[str, tuple[str, ...]], watch: Stopwatch, count: int) -> None:
     """One line per row; the read is that of as many bytes as the weights have."""
     size = sum(weight.numel() for weight in linears())
     read = watch.processor["read"] * size * 4 / checkpoint().stat().st_size
     table = Table(title=f"{size / 1e6:.1f} M weights; a plain read of them takes {read * 1e3:.1f} ms")
     columns = ["format", "bitlens ms", "library ms", "faster by", "reads of the file"]
-    for column in (*columns, *([f"{threads} threads faster by"] if threads > 1 else [])):
+    for column in (*columns, *([f"{count} processes faster by"] if count > 1 else [])):
         table.add_column(column, justify="left" if column == "format" else "right")
     for name, ids in rows.items():
         mine = watch.processor[f"ours {name}"]
         library = sum(watch.processor.get(f"library {id}", 0.0) for id in ids)
         cells = (f"{library * 1e3:.0f}", f"{library / mine:.1f}x") if library else ("", "")
         line = [name, f"{mine * 1e3:.1f}", *cells, f"{mine / read:.1f}"]
-        if threads > 1:
-            line.append(f"{watch.clock[f'ours {name}'] / watch.clock[f'threads {name}']:.2f}x")
+        if count > 1:
+            line.append(f"{watch.clock[f'ours {name}'] / watch.clock[f'lanes {name}']:.2f}x")
         table.add_row(*line)
     Console().print(table)
 
