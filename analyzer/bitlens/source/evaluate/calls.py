@@ -17,6 +17,7 @@ from bitlens.source.evaluate.callables import (
     StaticMethod,
     Super,
 )
+from bitlens.source.evaluate.forwards import called
 from bitlens.source.evaluate.scope import Frame
 from bitlens.source.evaluate.type_tests import TypeTests
 from bitlens.source.evaluate.values import (
@@ -26,7 +27,6 @@ from bitlens.source.evaluate.values import (
     Instance,
     Iter,
     ModuleInstance,
-    Unknown,
 )
 
 MAXIMUM_YIELDS = 4096
@@ -161,10 +161,10 @@ class Calls(TypeTests):
         return self.classes.instantiate(target, args, kwargs)
 
     def call_instance(self, target: Instance, args: list[Any], kwargs: dict[str, Any]) -> Any:
-        """Call an object by its `__call__`; the output of a module is not computed."""
-        if isinstance(target, ModuleInstance):
-            return Unknown("output of a module")
+        """Call an object by its `__call__`, a module by its `forward`."""
         found = target.cls.lookup("__call__")
+        if isinstance(target, ModuleInstance) and type(found) is not Function:
+            return called(self, target, args, kwargs)  # type: ignore[arg-type]  # every machine is a Machine
         if found is MISSING:
             if "unknown" in target.cls.traits:
                 return UNKNOWN

@@ -117,7 +117,7 @@ class Loader(Finder):
     def _execute(self, statement: Statement, frame: Frame) -> None:
         if frame.module.file is not None and not statement.library and not statement.is_lowered:
             self.touched.add(frame.module.file)
-        if statement.library:
+        if self._is_library(frame.module):
             self.evaluated += len(statement.text)
         compiler = Statements(self.machine, statement.line - 1)
         for node in statement.nodes:

@@ -6,6 +6,7 @@ import copy
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
+from bitlens.source.evaluate.forwards import called, of_layer
 from bitlens.source.evaluate.values import (
     UNKNOWN,
     DType,
@@ -235,6 +236,8 @@ def _copied_module(value: ModuleInstance, memo: dict[int, Any]) -> ModuleInstanc
 
 METHODS: dict[str, Method] = {
     "__init__": _init,
+    "__call__": lambda machine, target, args, kwargs: called(machine, target, args, kwargs),
+    "forward": lambda machine, target, args, kwargs: of_layer(machine, target, args),
     "__setattr__": _setattr,
     "add_module": _add_module,
     "register_module": _add_module,
@@ -278,8 +281,6 @@ METHODS: dict[str, Method] = {
             "load_state_dict",
             "zero_grad",
             "extra_repr",
-            "__call__",
-            "forward",
             "_get_name",
             "reset_parameters",
         )

@@ -184,14 +184,32 @@ def _split(machine: Attributes, target: Tensor, args: list[Any], kwargs: dict[st
             result.append(Tensor((size,), target.dtype, values[at : at + size]))
             at += size
         return tuple(result)
-    return UNKNOWN
+    axis = kwargs.get("dim", args[1] if len(args) > 1 else 0)
+    return _pieces(target, sizes, axis) or UNKNOWN
+
+
+def _pieces(target: Tensor, sizes: Any, axis: Any) -> tuple[Tensor, ...]:
+    """The parts of a tensor along an axis; none where they are not known."""
+    shape = target.shape
+    if not shape or not isinstance(axis, int) or not -len(shape) <= axis < len(shape):
+        return ()
+    at, whole = axis % len(shape), shape[axis]
+    if type(sizes) is int and type(whole) is int and sizes > 0 and whole <= sizes * SMALL:
+        sizes = [min(sizes, whole - start) for start in range(0, whole, sizes)]
+    if not isinstance(sizes, list | tuple):
+        return ()
+    return tuple(Tensor((*shape[:at], size, *shape[at + 1 :]), target.dtype) for size in sizes)
 
 
 def _chunk(machine: Attributes, target: Tensor, args: list[Any], kwargs: dict[str, Any]) -> Any:
     count = args[0] if args else kwargs.get("chunks")
-    if not isinstance(count, int):
+    axis = kwargs.get("dim", args[1] if len(args) > 1 else 0)
+    if type(count) is not int or not 0 < count <= SMALL:
         return UNKNOWN
-    return tuple(Tensor(None, target.dtype) for _ in range(min(count, SMALL)))
+    known = target.shape and type(axis) is int and -len(target.shape) <= axis < len(target.shape)
+    whole = target.shape[axis] if target.shape and known else None
+    pieces = _pieces(target, -(-whole // count), axis) if type(whole) is int and whole else ()
+    return pieces or tuple(Tensor(None, target.dtype) for _ in range(count))
 
 
 def _extreme(function: Callable[[Any], Any]) -> Callable[..., Any]:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
+from bitlens.source.evaluate.layer_shapes import FORMULAS, shape_after
 from bitlens.source.evaluate.symbolic import Symbolic
 from bitlens.source.evaluate.tensors import numel
 from bitlens.source.evaluate.values import UNKNOWN, Tensor, Unknown
@@ -91,13 +93,13 @@ def _repeat(machine: Attributes, target: Tensor, args: list[Any], kwargs: dict[s
 
 
 def _flatten(machine: Attributes, target: Tensor, args: list[Any], kwargs: dict[str, Any]) -> Any:
-    total = numel(target.shape)
     start = args[0] if args else kwargs.get("start_dim", 0)
-    if start == 0 and len(args) < 2 and "end_dim" not in kwargs:
-        return Tensor((total,), target.dtype, target.values if isinstance(target.values, list) else None)
-    if target.shape is None or not isinstance(start, int):
-        return Tensor(None, target.dtype)
-    return Tensor((*target.shape[:start], numel(target.shape[start:])), target.dtype)
+    end = args[1] if len(args) > 1 else kwargs.get("end_dim", -1)
+    if (start, end) == (0, -1):
+        values = target.values if isinstance(target.values, list) else None
+        return Tensor((numel(target.shape),), target.dtype, values)
+    arguments = SimpleNamespace(start_dim=start, end_dim=end)
+    return Tensor(shape_after(FORMULAS["Flatten"], target.shape, arguments), target.dtype)
 
 
 def _reshape_like(args: list[Any], target: Tensor) -> Tensor:

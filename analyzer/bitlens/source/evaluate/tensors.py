@@ -116,10 +116,19 @@ def tensor_binary(name: str, left: Any, right: Any) -> Any:
     b = right if isinstance(right, Tensor) else Tensor((), None, right)
     shape = broadcast(a.shape, b.shape)
     if name == "matmul":
-        shape = None if a.shape is None or b.shape is None or not b.shape else (*a.shape[:-1], b.shape[-1])
-        return Tensor(shape, a.dtype or b.dtype)
+        return Tensor(_product_shape(a.shape, b.shape), a.dtype or b.dtype)
     values = _elementwise(_OPERATORS.get(name), a, b)
     return Tensor(shape, _result_dtype(name, a, b), values)
+
+
+def _product_shape(a: tuple[Any, ...] | None, b: tuple[Any, ...] | None) -> tuple[Any, ...] | None:
+    """The shape of `a @ b`."""
+    if not a or not b:
+        return None
+    rows = a[-2:-1]
+    columns = b[-1:] if len(b) > 1 else ()
+    batch = broadcast(a[:-2], b[:-2])
+    return None if batch is None else (*batch, *rows, *columns)
 
 
 def elementwise(operation: Callable[[Any, Any], Any], left: Any, right: Any, name: str = "mul") -> Tensor:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from bitlens.source.evaluate.callables import Native
+from bitlens.source.evaluate.functional import functional
 from bitlens.source.evaluate.namespace import Namespace
 from bitlens.source.evaluate.passing import passing
 from bitlens.source.evaluate.tensors import DTYPES
@@ -34,7 +35,7 @@ def install_torch(machine: Machine) -> None:
     nn.vars["init"] = _namespace(machine, "torch.nn.init", {}, _initializer)
     nn.vars["parameter"] = _namespace(machine, "torch.nn.parameter", _pick(classes, "Parameter", "Buffer"))
     nn.vars["modules"] = _namespace(machine, "torch.nn.modules", dict(classes))
-    nn.vars["functional"] = _namespace(machine, "torch.nn.functional", {}, lambda name: _functional(name))
+    nn.vars["functional"] = _namespace(machine, "torch.nn.functional", {}, functional)
     nn.vars["quantized"] = nn.vars["modules"]
     for part in (
         "module",
@@ -97,27 +98,6 @@ def _namespace(
 def _initializer(name: str) -> Any:
     """`nn.init.…_`: gives back the tensor that it fills."""
     return Native(name, lambda args, kwargs: args[0] if args else UNKNOWN)
-
-
-def _functional(name: str) -> Any:
-    def run(args: list[Any], kwargs: dict[str, Any]) -> Any:
-        first = args[0] if args else None
-        same = name in (
-            "relu",
-            "gelu",
-            "silu",
-            "softmax",
-            "dropout",
-            "sigmoid",
-            "tanh",
-            "normalize",
-            "layer_norm",
-        )
-        return (
-            Tensor(first.shape, first.dtype) if same and isinstance(first, Tensor) else Unknown(f"F.{name}")
-        )
-
-    return Native(name, run)
 
 
 def _ntuple(count: int) -> Callable[[list[Any], dict[str, Any]], Any]:
