@@ -1,7 +1,7 @@
 """Python's garbage collector, in steps that nobody feels.
 
 It stops every thread while it looks at objects, and all those of a large file take it a third of a second.
-So it looks at few new ones at a time, at each of them once, and at everything again only when it is quiet.
+So it looks at few new ones at a time, and at older ones only when it is quiet.
 """
 
 from __future__ import annotations
@@ -12,9 +12,11 @@ import gc
 YOUNG = 20_000
 """New objects at a time: some 3 ms."""
 QUIET = 5.0
-"""Seconds without a study after which what lives is taken to live on."""
+"""Seconds without a study after which it looks at all that edits have made."""
+MOST = 3_000_000
+"""New objects (some 300 MB) after which it waits no longer."""
 WHOLE_EVERY = 20
-"""Studies after which it looks at everything again."""
+"""Times after which it looks at everything again."""
 
 
 class Garbage:
@@ -23,7 +25,7 @@ class Garbage:
     def __init__(self) -> None:
         self._timer: asyncio.TimerHandle | None = None
         self._begun = False
-        self._rests = 0
+        self._collections = 0
 
     def begin(self) -> None:
         """Take the collector over, for a process that does nothing but serve."""
@@ -31,18 +33,24 @@ class Garbage:
         never = 2**30
         gc.set_threshold(YOUNG, never, never)
 
+    def opened(self) -> None:
+        """A file was studied for the first time: nearly all that this made is there to stay."""
+        if self._begun:
+            gc.freeze()
+
     def studied(self) -> None:
-        """A study has ended: what it made is there to stay."""
+        """A file was studied again: there is something to collect, soon."""
         if not self._begun:
             return
         if self._timer is not None:
             self._timer.cancel()
-        self._timer = asyncio.get_running_loop().call_later(QUIET, self._rest)
+        wait = 0.0 if gc.get_count()[1] * YOUNG > MOST else QUIET
+        self._timer = asyncio.get_running_loop().call_later(wait, self._collect)
 
-    def _rest(self) -> None:
+    def _collect(self) -> None:
         self._timer = None
-        self._rests += 1
-        if self._rests % WHOLE_EVERY == 0:
+        self._collections += 1
+        if self._collections % WHOLE_EVERY == 0:
             gc.unfreeze()
-            gc.collect()
+        gc.collect()
         gc.freeze()

@@ -69,12 +69,14 @@ class Studies:
 
     def now(self, program: str) -> None:
         """The program was opened: nothing is known of it yet, so its first study waits for no pause."""
-        self._start(program)
+        self._start(program, self._server.garbage.opened)
 
     def soon(self, program: str) -> None:
         """The program's text is new."""
         self.drop(program)
-        self._timers[program] = asyncio.get_running_loop().call_later(PAUSE, self._start, program)
+        self._timers[program] = asyncio.get_running_loop().call_later(
+            PAUSE, self._start, program, self._server.garbage.studied
+        )
 
     def drop(self, program: str) -> None:
         """Not now."""
@@ -91,11 +93,12 @@ class Studies:
         """The server ends."""
         self._thread.shutdown(wait=False, cancel_futures=True)
 
-    def _start(self, program: str) -> None:
+    def _start(self, program: str, done: Callable[[], None]) -> None:
         self._timers.pop(program, None)
         if self._server.session.program(program) is None:
             return
         task = asyncio.ensure_future(self._study(program, self._server.session.snapshot(program)))
+        task.add_done_callback(lambda _: done())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -112,7 +115,6 @@ class Studies:
             return
         if self._server.session.program(program) is not None:
             self._take(program, snapshot, found)
-        self._server.garbage.studied()
 
     def _work(self, program: str, snapshot: Snapshot, publish: Callable[[Study], None]) -> Found:
         """In the studying thread. What it finds is tied to lines, so it outlives edits."""

@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
+from weakref import WeakValueDictionary
 
 import libcst as cst
 
@@ -31,8 +32,8 @@ from bitlens.source.tokens import TokenError, line_starts
 
 MAXIMUM_STATEMENT = 2_000_000
 """Characters of one statement; a longer one is data, and gets a problem instead of minutes of parsing."""
-MEMORY_BOUND = 12_000_000
-"""Characters of statements whose nodes are kept in memory."""
+MEMORY_BOUND = 1_000_000
+"""Characters of statements whose nodes, some 80 times as large, are kept in memory while nobody uses them."""
 
 
 class Failure(NamedTuple):
@@ -43,7 +44,7 @@ class Failure(NamedTuple):
     message: str
 
 
-@dataclass(slots=True)
+@dataclass
 class Lowered:
     """The outcome of lowering one text."""
 
@@ -239,9 +240,10 @@ def _place(text: str, offset: int) -> tuple[int, int]:
 
 
 class _Cache:
-    """Lowered statements by text, the least recently used dropped beyond MEMORY_BOUND characters."""
+    """Lowered statements by text: those in use, and the most recently used up to MEMORY_BOUND characters."""
 
     def __init__(self) -> None:
+        self.used: WeakValueDictionary[str, Lowered] = WeakValueDictionary()
         self.kept: OrderedDict[str, Lowered] = OrderedDict()
         self.size = 0
         self.lock = threading.Lock()
@@ -252,25 +254,25 @@ class _Cache:
         """The outcome for a statement: from memory, from the store's blob, or by parsing."""
         text = statement.text
         with self.lock:
-            found = self.kept.get(text)
+            found = self.used.get(text)
             if found is not None:
-                self.kept.move_to_end(text)
+                self._keep(text, found)
                 return found
             busy = self.busy.setdefault(text, threading.Lock())
         with busy:
-            found = self.kept.get(text)
+            found = self.used.get(text)
             if found is None:
                 found = _made(statement)
-                with self.lock:
-                    self._keep(text, found)
             with self.lock:
+                self._keep(text, found)
                 self.busy.pop(text, None)
         return found
 
     def _keep(self, text: str, made: Lowered) -> None:
         if text not in self.kept:
             self.size += len(text)
-        self.kept[text] = made
+        self.used[text] = self.kept[text] = made
+        self.kept.move_to_end(text)
         for oldest in self._surplus():
             del self.kept[oldest]
             self.size -= len(oldest)
