@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import functools
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from bitlens.source.evaluate.builtin_iteration import FUNCTIONS as ITERATION
@@ -37,13 +38,20 @@ if TYPE_CHECKING:
 
 MAXIMUM_EXPRESSION = 10_000
 """Characters of a text that `eval` evaluates."""
+_ON_NUMBERS: dict[str, tuple[int, Callable[..., Any]]] = {
+    "abs": (1, abs),
+    "round": (1, round),
+    "min": (2, min),
+    "max": (2, max),
+}
 
 
 def builtin_table(machine: Machine) -> dict[str, Any]:
     """Every built-in name with its value."""
     table: dict[str, Any] = {kind.__name__: kind for kind in TYPES}
     for name, handler in _FUNCTIONS.items():
-        table[name] = Native(name, functools.partial(handler, machine))
+        table[name] = Native(name, functools.partial(handler, machine), on_numbers=_ON_NUMBERS.get(name))
+    table["pow"].on_numbers = 2, machine.binary(ast.Pow)
     table.update({"NotImplemented": UNKNOWN, "Ellipsis": ..., "__debug__": True})
     return table
 

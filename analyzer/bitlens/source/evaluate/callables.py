@@ -94,15 +94,21 @@ class BoundMethod:
 class Native:
     """A function that the evaluator itself provides: `function(args, kwargs)`."""
 
-    __slots__ = ("attrs", "function", "method", "name")
+    __slots__ = ("attrs", "function", "method", "name", "on_numbers")
 
     def __init__(
-        self, name: str, function: Callable[[list[Any], dict[str, Any]], Any], method: bool = False
+        self,
+        name: str,
+        function: Callable[[list[Any], dict[str, Any]], Any],
+        method: bool = False,
+        on_numbers: tuple[int, Callable[..., Any]] | None = None,
     ) -> None:
         self.name = name
         self.function = function
         self.method = method
         """Whether it binds like a function when found in a class."""
+        self.on_numbers = on_numbers
+        """Of how many numbers it computes what number, where that is all it does and takes no time."""
         self.attrs: dict[str, Any] = {}
 
     def __repr__(self) -> str:

@@ -57,7 +57,7 @@ def evaluate(
     world = world_for(search_paths, store)
     values = _read_config(config)
     with world.lock:
-        return _deep(lambda: _evaluate(world, file, root, values, limits or Limits(), text))
+        return _deep(world, lambda: _evaluate(world, file, root, values, limits or Limits(), text))
 
 
 def roots(
@@ -75,7 +75,7 @@ def roots(
     file = Path(os.path.abspath(file))
     world = world_for(search_paths, store)
     with world.lock:
-        return _deep(lambda: _roots(world, file, text))
+        return _deep(world, lambda: _roots(world, file, text))
 
 
 def keep(search_paths: Sequence[Path] = ()) -> None:
@@ -113,7 +113,7 @@ def written(
     world = world_for(search_paths, store)
     values = _read_config(config)
     with world.lock:
-        return _deep(lambda: _written(world, file, root, values, text))
+        return _deep(world, lambda: _written(world, file, root, values, text))
 
 
 def _written(world: World, file: Path, root: str, config: Config, text: str | None) -> str | None:
@@ -136,7 +136,7 @@ def _read_config(config: Path | dict[str, Any] | str | None) -> Config:
     return read_data(config) if isinstance(config, Path) else config
 
 
-def _deep(work: Callable[[], Result]) -> Result:
+def _deep(world: World, work: Callable[[], Result]) -> Result:
     """Run `work` in a thread whose stack is large enough for the depth limit, and give back what it gives."""
     outcome: list[Any] = []
 
@@ -158,6 +158,7 @@ def _deep(work: Callable[[], Result]) -> Result:
         threading.stack_size(before)
         sys.setrecursionlimit(recursion)
         if collecting:
+            world.settle()
             gc.enable()
     done, value = outcome[0]
     if not done:

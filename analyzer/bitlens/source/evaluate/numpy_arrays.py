@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import math
 import operator
 from collections.abc import Callable
@@ -65,7 +66,7 @@ def _on_one(machine: Machine, name: str, scalar: Any) -> Native:
             return _ONE[name](value)
         return UNKNOWN if scalar is None else machine.call(scalar, args, kwargs)
 
-    return Native(name, run)
+    return Native(name, run, on_numbers=(1, _ONE[name]) if scalar is None else scalar.on_numbers)
 
 
 def _rounded(machine: Machine, name: str) -> Native:
@@ -80,15 +81,17 @@ def _rounded(machine: Machine, name: str) -> Native:
 
 
 def _on_two(machine: Machine, name: str) -> Native:
+    on_numbers = machine.binary(ast.Pow) if name == "power" else _TWO[name]
+
     def run(args: list[Any], kwargs: dict[str, Any]) -> Any:
         values = [_array(machine, arg) for arg in args]
         if len(values) != 2 or kwargs or not all(isinstance(value, Tensor | int | float) for value in values):
             return UNKNOWN
         if any(isinstance(value, Tensor) for value in values):
             return elementwise(_TWO[name], values[0], values[1], "truediv" if name == "divide" else "mul")
-        return _TWO[name](*values)
+        return on_numbers(*values)
 
-    return Native(name, run)
+    return Native(name, run, on_numbers=(2, on_numbers))
 
 
 def _array(machine: Machine, value: Any) -> Any:

@@ -10,7 +10,7 @@ from bitlens.source.evaluate.callables import Native
 from bitlens.source.evaluate.numpy_arrays import array_functions
 from bitlens.source.evaluate.numpy_factories import array_factories
 from bitlens.source.evaluate.stdlib_functional import accumulated
-from bitlens.source.evaluate.stdlib_math import native, numeric, product
+from bitlens.source.evaluate.stdlib_math import of_numbers, product
 from bitlens.source.evaluate.values import UNKNOWN, ClassValue, Tensor, Unknown
 
 if TYPE_CHECKING:
@@ -60,12 +60,7 @@ def numpy_functions(machine: Machine) -> dict[str, Any]:
         for name in ("float16", "float32", "float64", "int8", "int16", "int32", "int64", "uint8")
     }
     shared.update(array_factories(machine))
-    shared.update(
-        {
-            name: native(name, numeric(getattr(math, name)))
-            for name in ("ceil", "floor", "sqrt", "log2", "log", "exp")
-        }
-    )
+    shared.update({name: of_numbers(name) for name in ("ceil", "floor", "sqrt", "log2", "log", "exp")})
     shared.update(array_functions(machine, shared))
     shared["prod"] = Native("prod", lambda args, kwargs: product(machine, _at_least_1d(args[0])))
     shared["atleast_1d"] = Native(

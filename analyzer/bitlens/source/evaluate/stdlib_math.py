@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from bitlens.source.evaluate.machine import Machine
 
 
-def native(name: str, function: Callable[..., Any]) -> Native:
+def native(
+    name: str, function: Callable[..., Any], on_numbers: tuple[int, Callable[..., Any]] | None = None
+) -> Native:
     """A native from a function of positional arguments, unknown if one of them is."""
 
     def run(args: list[Any], kwargs: dict[str, Any]) -> Any:
@@ -22,7 +24,7 @@ def native(name: str, function: Callable[..., Any]) -> Native:
             return UNKNOWN
         return function(*args, **kwargs)
 
-    return Native(name, run)
+    return Native(name, run, on_numbers=on_numbers)
 
 
 def _math(machine: Machine) -> dict[str, Any]:
@@ -48,10 +50,19 @@ def _math(machine: Machine) -> dict[str, Any]:
         "lcm",
         "hypot",
     ]
-    table: dict[str, Any] = {name: native(name, numeric(getattr(math, name))) for name in names}
+    table: dict[str, Any] = {name: of_numbers(name) for name in names}
     table["prod"] = Native("prod", lambda args, kwargs: product(machine, args[0]))
     table["factorial"] = native("factorial", lambda value: math.factorial(min(value, 2000)))
     return {**table, "pi": math.pi, "inf": math.inf, "e": math.e, "nan": math.nan}
+
+
+def of_numbers(name: str) -> Native:
+    """A function of `math`."""
+    function = getattr(math, name)
+    return native(name, numeric(function), None if name in _OF_SEVERAL else (1 + (name == "pow"), function))
+
+
+_OF_SEVERAL = frozenset(("isclose", "gcd", "lcm", "hypot"))
 
 
 def numeric(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import sysconfig
 import threading
 from collections.abc import Sequence
 from pathlib import Path
 
+from bitlens.source.evaluate.heap import HEAP
 from bitlens.source.evaluate.limits import Limits
 from bitlens.source.evaluate.machine import Machine
 from bitlens.source.evaluate.namespace import Namespace
@@ -40,6 +40,10 @@ class World:
         self.lock = threading.Lock()
         self.laid_over: set[str] = set()
         """Files of which another text than the one on disk was evaluated last."""
+        self.stays = False
+        """Whether the file that is evaluated belongs to a library."""
+        self.before = 0
+        """Characters of libraries that were evaluated before it."""
 
     def _begun(self) -> Machine:
         machine = Machine(Limits())
@@ -56,13 +60,14 @@ class World:
         self.machine.imports.save()
         self.machine = self._begun()
         self.laid_over.clear()
-        gc.collect()
+        HEAP.collect()
 
     def prepare(self, file: Path, limits: Limits, text: str | None = None) -> Namespace:
         """The module of `file` (as `text`, if given), with everything that is not a library forgotten."""
         whole = self.machine.undoing.take_back()
         if not whole or self.machine.imports.evaluated > LIBRARIES or self.machine.imports.halted:
             self._begin_anew()
+        self.before = self.machine.imports.evaluated
         self.machine.reset(limits)
         self.machine.default_dtype = self.machine.dtypes["float32"]
         self.machine.inside_torch = 0
@@ -70,8 +75,8 @@ class World:
         imports = self.machine.imports
         folder, name = package_of(file)
         own = [folder, *(path for path in (folder / "src",) if path.is_dir()), *above(folder)]
-        library = any(folder == path for path in self.libraries)
-        before, imports.own = imports.paths, [] if library else own
+        self.stays = any(folder == path for path in self.libraries)
+        before, imports.own = imports.paths, [] if self.stays else own
         imports.paths = [*imports.own, *self.libraries]
         for known, module in list(imports.modules.items()):
             if module.file is None:
@@ -93,6 +98,10 @@ class World:
             found = Namespace(name, str(file))
             imports.modules[name] = found
         return found
+
+    def settle(self) -> None:
+        """To be called after an evaluation during which the garbage collector rested."""
+        HEAP.settle(self.machine.imports.evaluated - self.before, self.stays)
 
     def _installed(self, name: str, file: str) -> bool:
         """Whether every program finds this file under this name: not one that was found beside another
