@@ -4,8 +4,8 @@
 
 Writes a checkpoint of that size into FOLDER, in so many files with their index, measures it under the default
 schemes, prints one table and removes it. With --filled less than 1 only that part of each file is random
-weights; the rest is zeros that take no disk, read like others. Linux: memory is the proportional set size, with
-pages of mapped files; a page that some processes share counts once.
+weights; the rest is zeros that take no disk, read like others. Linux: memory is the proportional set size,
+with the pages of mapped files; a page that some processes share counts once.
 """
 
 from __future__ import annotations

@@ -3,8 +3,8 @@
     python benchmarks/schemes_speed.py [--lanes 2] [--rounds 7]
 
 All linear weights of all-MiniLM-L6-v2 in float32; everything in one run, best of some rounds. One process is
-timed by its processor time, which a busy machine disturbs least; what more processes gain (as in a job, forked
-and ended each time), by the clock: it needs a machine with as many idle processors.
+timed by its processor time, which a busy machine disturbs least; what more processes gain, forked anew for
+each round as for each job, by the clock: it needs a machine with as many idle processors.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pathlib import Path
 import torch
 from bitlens import schemes
 from bitlens.worker import lanes
-from bitlens.worker.passes import Streamer
+from bitlens.worker.passes import Streamer, Sums
 from rich.console import Console
 from rich.table import Table
 from safetensors.torch import load_file
@@ -109,9 +109,12 @@ def plan(rows: dict[str, tuple[str, ...]], count: int) -> Stopwatch:
 
     def ours(ids: tuple[str, ...], count: int) -> Callable[[], object]:
         chosen = [schemes.get(id) for id in ids]
-        return lambda: list(
-            lanes.shared(lambda number: streamer.measure(weights[number], chosen), len(weights), count)
-        )
+
+        def run() -> list[dict[str, Sums]]:
+            used = streamer if count == 1 else Streamer()  # what was written to before a fork is copied after
+            return list(lanes.shared(lambda n: used.measure(weights[n], chosen), len(weights), count))
+
+        return run
 
     def theirs(library: Callable[[torch.Tensor], torch.Tensor]) -> Callable[[], object]:
         return torch.no_grad()(lambda: [compare(weight, library(weight)) for weight in weights])

@@ -52,7 +52,7 @@ def shared(work: Callable[[int], R], count: int, lanes: int) -> Generator[R, Non
         for number in range(count):
             yield crew.result(number)
     finally:
-        crew.close()
+        crew.close(os.WNOHANG)
 
 
 class _Crew(Generic[R]):
@@ -92,10 +92,10 @@ class _Crew(Generic[R]):
                 self.close()
         return self._results.pop(number)
 
-    def close(self) -> None:
-        """End the copies; nothing is shared any more."""
+    def close(self, options: int = 0) -> None:
+        """End the copies, waiting for it as `options` of `waitpid` say; nothing is shared any more."""
         for answers in list(self._copies):
-            self._dismiss(answers)
+            self._dismiss(answers, options)
         self._restore()
         if self._numbers is not None:
             self._numbers.close()
@@ -153,11 +153,11 @@ class _Crew(Generic[R]):
         finally:
             os._exit(0)
 
-    def _dismiss(self, answers: Connection) -> None:
+    def _dismiss(self, answers: Connection, options: int = 0) -> None:
         copy = self._copies.pop(answers)
         answers.close()
         with suppress(ProcessLookupError, ChildProcessError):
             os.kill(copy, signal.SIGKILL)
-            os.waitpid(copy, 0)
+            os.waitpid(copy, options)
         if not self._copies:
             self._restore()
