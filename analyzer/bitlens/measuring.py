@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bitlens import __version__, interpreters, memory
-from bitlens.client import Worker
 from bitlens.collect import Collector
 from bitlens.measurement import Environment, Model, Report, SchemeResult
 from bitlens.problems import BitlensError, Problem
@@ -19,6 +18,7 @@ from bitlens.schemes import DEFAULT_IDS
 from bitlens.worker.wire import Job
 
 if TYPE_CHECKING:
+    from bitlens.client import Worker
     from bitlens.source.slice import Slice
 
 TIME_LIMIT = 600.0
@@ -78,10 +78,9 @@ def measure(target: str, options: Options, on_event: Callable[[Progress], None] 
     Runs the user's code. Raises BitlensError where there is nothing to measure.
     """
     jobs, problems = _jobs(target, options)
-    python = interpreters.choose(options.python)
     models: list[Model] = []
     environment = Environment()
-    with closing(Worker(python.path, options.time_limit)) as worker:
+    with closing(worker_for(options)) as worker:
         for job in jobs:
             collector = _run(worker, job, on_event)
             model = collector.model()
@@ -101,7 +100,7 @@ def doctor(options: Options) -> Doctor:
     """Start the worker and ask it what it has; measures nothing and runs no user code."""
     python = interpreters.choose(options.python)
     collector, libraries = Collector(), {}
-    with closing(Worker(python.path, options.time_limit)) as worker:
+    with closing(worker_for(options)) as worker:
         for event in worker.run(Job("environment", device=options.device)):
             collector.take(event)
             libraries.update(event.get("libraries", {}))
@@ -200,6 +199,8 @@ def _memory_limit(options: Options) -> int:
 
 def worker_for(options: Options) -> Worker:
     """A worker that is started with its first job; close it. Raises BitlensError for a wrong interpreter."""
+    from bitlens.client import Worker  # what was measured before needs none
+
     return Worker(interpreters.choose(options.python).path, options.time_limit)
 
 

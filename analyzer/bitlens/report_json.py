@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -91,8 +92,13 @@ def _plain_fields(value: Any, base: Path) -> dict[str, Any]:
 
 def _known(kind: type[Any], data: Mapping[str, Any], **given: Any) -> Any:
     """A result type from the keys that it has; `given` holds the fields that need more than a copy."""
-    names = {field.name for field in dataclasses.fields(kind)} - given.keys()
-    return kind(**{name: data[name] for name in names if name in data}, **given)
+    copied = {name: item for name, item in data.items() if name in _names(kind) and name not in given}
+    return kind(**copied, **given)
+
+
+@cache
+def _names(kind: type[Any]) -> frozenset[str]:
+    return frozenset(field.name for field in dataclasses.fields(kind))
 
 
 def _model(data: Mapping[str, Any]) -> Model:

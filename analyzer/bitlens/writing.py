@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from pathlib import Path
 
 
@@ -12,6 +11,8 @@ def write_whole(path: Path, data: bytes, mode: int | None = None) -> None:
 
     `mode` are its permissions; its owner's alone where it is None. Raises OSError.
     """
+    import tempfile  # slow to import for those who only read
+
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
         with os.fdopen(handle, "wb") as file:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
-from bitlens import backends, schemes
+from bitlens import schemes
 from bitlens.measuring import Options
 from bitlens.problems import BitlensError, Problem
 
@@ -40,6 +40,8 @@ def _scheme_ids(asked: Sequence[str]) -> tuple[str, ...]:
 
 def backend_scheme(name: str) -> str:
     """The id of a scheme, or the one that a library's short name means. Raises BitlensError."""
+    from bitlens import backends
+
     return _id(backends.scheme_named(name))
 
 
