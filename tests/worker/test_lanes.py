@@ -69,6 +69,15 @@ def test_what_a_copy_does_not_finish_is_done_here(work, monkeypatch: pytest.Monk
     assert list(lanes.shared(work, 20, 3)) == [number * number for number in range(20)]
 
 
+@pytest.mark.parametrize("name", ["fork", "open"])
+def test_where_the_system_refuses_all_is_done_here(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> int:
+        raise BlockingIOError
+
+    monkeypatch.setattr(os, name, refuse)
+    assert [square for square, _ in lanes.shared(slowly, 5, 3)] == [0, 1, 4, 9, 16]
+
+
 def test_a_failure_here_is_raised_once_it_fails_without_copies_too() -> None:
     alone: list[bool] = []
 

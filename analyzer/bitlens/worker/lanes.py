@@ -77,6 +77,8 @@ class _Crew(Generic[R]):
             self._restore = limits.divide(copies + 1)
             for _ in range(copies):
                 self._fork()
+        if not self._copies:
+            self.close()
 
     def result(self, number: int) -> R:
         """Of one piece of work; meanwhile others are done."""
