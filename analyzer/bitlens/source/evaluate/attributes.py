@@ -39,6 +39,9 @@ _OF_OBJECT = frozenset(
 )
 """What every object has, so that its class's `__getattr__` is not asked for it."""
 
+_BEFORE_METACLASS = frozenset(("__new__", "__init__", "__init_subclass__"))
+"""What a class has from `object`, so that its metaclass is not asked for it."""
+
 
 class Attributes(CallableAttributes):
     """Attribute access for every kind of value."""
@@ -174,7 +177,7 @@ class Attributes(CallableAttributes):
         found = target.lookup(name)
         if found is not MISSING:
             return self.bound(found, None, target)
-        if target.metaclass is not None:
+        if target.metaclass is not None and name not in _BEFORE_METACLASS:
             found = target.metaclass.lookup(name)
             if found is not MISSING:
                 return self.bound(found, target, target.metaclass)
@@ -273,7 +276,9 @@ class Attributes(CallableAttributes):
         return UNKNOWN
 
     def _dtype(self, target: DType, name: str) -> Any:
-        known = {"itemsize": target.itemsize, "is_floating_point": target.kind == "float"}
+        letter = "u" if target.name.startswith("uint") else target.kind[0]
+        known: dict[str, Any] = {"itemsize": target.itemsize, "is_floating_point": target.kind == "float"}
+        known.update(type=target, kind=letter)
         return known.get(name, UNKNOWN)
 
     def _host_attribute(self, target: Any, name: str) -> Any:

@@ -31,7 +31,7 @@ class CallableAttributes(Operators):
             "__defaults__": lambda: tuple(target.defaults),
             "__kwdefaults__": lambda: target.kw_defaults,
             "__globals__": lambda: target.module.vars,
-            "__annotations__": dict,
+            "__annotations__": lambda: self._annotations(target),
             "__call__": lambda: target,
             "__get__": lambda: Native("__get__", lambda args, kwargs: BoundMethod(target, args[0])),
             "__code__": lambda: target,
@@ -42,6 +42,21 @@ class CallableAttributes(Operators):
         if value is MISSING:
             raise self.error("AttributeError", f"function has no attribute {name!r}")
         return value
+
+    def _annotations(self, target: Function) -> dict[str, Any]:
+        """Each annotation by the name of its parameter, evaluated where the module's names tell it; those of
+        the function that it wraps."""
+        wrapped = target.attrs.get("__wrapped__")
+        if isinstance(wrapped, Function):
+            return self._annotations(wrapped)
+        arguments = target.code.node.args
+        given = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
+        given += [argument for argument in (arguments.vararg, arguments.kwarg) if argument is not None]
+        nodes = {argument.arg: argument.annotation for argument in given}
+        nodes["return"] = getattr(target.code.node, "returns", None)
+        return {name: self.in_module(node, target.module) for name, node in nodes.items() if node is not None}
+
+    in_module: Callable[[ast.expr, Any], Any]
 
     def _bound_method(self, target: BoundMethod, name: str) -> Any:
         if name == "__self__":

@@ -24,9 +24,11 @@ from bitlens.source.evaluate.values import (
     MISSING,
     UNKNOWN,
     ClassValue,
+    DType,
     Instance,
     Iter,
     ModuleInstance,
+    Tensor,
 )
 
 MAXIMUM_YIELDS = 4096
@@ -175,6 +177,15 @@ class Calls(TypeTests):
         """Call what is not known."""
         return UNKNOWN
 
+    def call_dtype(self, target: DType, args: list[Any], kwargs: dict[str, Any]) -> Any:
+        """`np.float32(x)`: a number, or an array of another dtype."""
+        value = args[0] if len(args) == 1 else UNKNOWN
+        if isinstance(value, Tensor):
+            return self.call_method(value, "astype", [target], {})
+        if not isinstance(value, int | float):
+            return UNKNOWN
+        return float(value) if target.kind == "float" else int(value)
+
     def call_static(self, target: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:
         """Call a static or class method object itself."""
         return self.call(target.func, args, kwargs)
@@ -290,5 +301,6 @@ _CALLS: dict[type, Callable[[Any, Any, list[Any], dict[str, Any]], Any]] = {
     StaticMethod: Calls.call_static,
     ClassMethod: Calls.call_static,
     Super: Calls.call_super,
+    DType: Calls.call_dtype,
     HostMethod: Assignment.call_host_method,
 }

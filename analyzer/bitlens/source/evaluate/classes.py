@@ -178,10 +178,13 @@ class Classes:
         return made
 
     def site(self) -> tuple[str, int] | None:
-        """File and line of the innermost frame of the program."""
+        """File and line of the innermost frame of the program; a `__new__` belongs to the line that calls the
+        class."""
+        constructing = True
         for frame in reversed(self.machine.frames):
             module, function = frame.module, frame.function
-            if module.file is None or module.plumbing:
+            constructing = constructing and function is not None and function.name == "__new__"
+            if constructing or module.file is None or module.plumbing:
                 continue
             if function is None or (module.name, function.qualname) not in PLUMBING_FUNCTIONS:
                 return module.file, frame.line

@@ -155,7 +155,11 @@ class Items(Budget):
         return target[key]
 
     def _getitem_unknown(self, target: Any) -> Any:
-        """Any of the items: one if they are all the same, or if there is only one."""
+        """Any of the items: one if they are all the same, or if there is only one; of a class, what a
+        parameter of a generic class leaves it."""
+        if isinstance(target, type) or (isinstance(target, ClassValue) and "enum" not in target.traits):
+            found = MISSING if isinstance(target, type) else self._special(target, "__getitem__")
+            return target if found is MISSING else UNKNOWN
         items = (
             list(target.values())
             if isinstance(target, dict)

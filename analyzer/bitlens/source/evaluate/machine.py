@@ -10,6 +10,7 @@ from bitlens.source.evaluate.callables import Function, PropertyValue
 from bitlens.source.evaluate.classes import FUNCTIONS, Classes
 from bitlens.source.evaluate.errors import Errors
 from bitlens.source.evaluate.limits import Limits
+from bitlens.source.evaluate.namespace import Namespace
 from bitlens.source.evaluate.plumbing import availability
 from bitlens.source.evaluate.repetition import Repetition
 from bitlens.source.evaluate.scope import Frame, Scope
@@ -103,6 +104,15 @@ class Machine(Errors):
             return compiler.expression(body)(frame)
         finally:
             self.tries -= 1
+
+    def in_module(self, node: ast.expr, module: Namespace) -> Any:
+        """An expression in the names of a module; UNKNOWN where it fails."""
+        from bitlens.source.evaluate.compile_statements import Statements
+
+        self.imports.ensure(module)
+        compiler = Statements(self, 0)
+        compiler.scope = Scope(is_module=True)
+        return self.classes.annotation(compiler.expression(node), Frame(module.vars, module))
 
     # Calls
 

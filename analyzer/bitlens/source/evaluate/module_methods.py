@@ -158,6 +158,15 @@ def _requires_grad(machine: Machine, target: Any, args: list[Any], kwargs: dict[
     return target
 
 
+def _train(machine: Machine, target: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:
+    """`train(mode)` goes down by the methods of the children, which a program may have changed."""
+    mode = _argument(args, kwargs, 0, "mode", True)
+    target.attrs["training"] = mode
+    for _, child in children_of(target):
+        machine.call_method(child, "train", [mode], {})
+    return target
+
+
 def submodule(target: Any, path: str) -> Any:
     """`get_submodule`; None where the path leads nowhere."""
     for name in path.split(".") if path else ():
@@ -263,9 +272,9 @@ METHODS: dict[str, Method] = {
     "to": _to,
     "type": _to,
     "requires_grad_": _requires_grad,
-    **dict.fromkeys(
-        ("cuda", "cpu", "eval", "train", "to_empty", "share_memory", "xpu", "mps", "compile"), _itself
-    ),
+    "train": _train,
+    "eval": lambda machine, target, args, kwargs: machine.call_method(target, "train", [False], {}),
+    **dict.fromkeys(("cuda", "cpu", "to_empty", "share_memory", "xpu", "mps", "compile"), _itself),
     **{
         name: lambda machine, target, args, kwargs: Unknown("not run")
         for name in (

@@ -27,7 +27,8 @@ _PARAMETERS = {
 def array_factories(machine: Machine) -> dict[str, Any]:
     """The factories by name."""
     table = {name: Native(name, functools.partial(_make, machine, name)) for name in _PARAMETERS}
-    return {**table, "arange": Native("arange", functools.partial(_arange, machine))}
+    dtype = Native("dtype", lambda args, kwargs: (kind_of(args[0]) if args else None) or UNKNOWN)
+    return {**table, "arange": Native("arange", functools.partial(_arange, machine)), "dtype": dtype}
 
 
 def _make(machine: Machine, name: str, args: list[Any], kwargs: dict[str, Any]) -> Any:

@@ -1,4 +1,4 @@
-"""`pathlib`: paths as text, and as the files that `Files` sees."""
+"""`pathlib`: paths as text, and as the files that `Files` sees; and addresses taken apart."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import posixpath
 from collections.abc import Callable
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlparse, urlsplit
 
 from bitlens.source.evaluate.callables import Native, PropertyValue
 from bitlens.source.evaluate.values import UNKNOWN, ClassValue, Instance, Iter, Unknown
@@ -116,3 +117,22 @@ def _wrapped(result: Any, made: Callable[[str], Instance]) -> Any:
     if isinstance(result, tuple):
         return tuple(_wrapped(item, made) for item in result)
     return result
+
+
+def addresses(machine: Machine) -> dict[str, Any]:
+    """`urllib.parse`, as far as it takes addresses apart."""
+    result = ClassValue("SplitResult", [tuple], {})
+
+    def taken_apart(by: Callable[[str], Any], args: list[Any]) -> Any:
+        if len(args) != 1 or not isinstance(args[0], str):
+            return UNKNOWN
+        parts = by(args[0])
+        made = Instance(result)
+        made.host = tuple(parts)
+        made.attrs.update(parts._asdict())
+        return made
+
+    return {
+        "urlsplit": Native("urlsplit", lambda args, kwargs: taken_apart(urlsplit, args)),
+        "urlparse": Native("urlparse", lambda args, kwargs: taken_apart(urlparse, args)),
+    }

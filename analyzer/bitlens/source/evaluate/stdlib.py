@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import string
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +24,7 @@ from bitlens.source.evaluate.einops_shapes import einops_functions
 from bitlens.source.evaluate.instantiation import hydra_functions
 from bitlens.source.evaluate.namespace import Namespace
 from bitlens.source.evaluate.numpy_functions import numpy_functions
-from bitlens.source.evaluate.paths import path_classes
+from bitlens.source.evaluate.paths import addresses, path_classes
 from bitlens.source.evaluate.patterns import regular_expressions
 from bitlens.source.evaluate.text_files import glob_functions, io_classes, path_functions
 from bitlens.source.evaluate.values import Unknown
@@ -45,10 +46,12 @@ def install_stdlib(machine: Machine) -> None:
         ("os", "path"),
         ("importlib", "util"),
         ("importlib", "metadata"),
+        ("urllib", "parse"),
     ):
         modules[parent].vars[child] = modules[f"{parent}.{child}"]
 
 
+_LETTERS = [name for name in dir(string) if isinstance(getattr(string, name), str) and name[0].isalpha()]
 _MODULES: dict[str, Callable[[Machine], dict[str, Any]]] = {
     **stdlib_math.MODULES,
     **stdlib_functional.MODULES,
@@ -68,5 +71,8 @@ _MODULES: dict[str, Callable[[Machine], dict[str, Any]]] = {
     **stdlib_runtime.MODULES,
     "einops": einops_functions,
     "re": regular_expressions,
+    "string": lambda machine: {name: getattr(string, name) for name in _LETTERS},
+    "urllib": lambda machine: {},
+    "urllib.parse": addresses,
     "numpy": numpy_functions,
 }

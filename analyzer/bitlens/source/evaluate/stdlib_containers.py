@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from bitlens.source.evaluate.callables import Native
+from bitlens.source.evaluate.callables import ClassMethod, Native
 from bitlens.source.evaluate.dataclass_fields import tuple_class
 from bitlens.source.evaluate.module_methods import copied
+from bitlens.source.evaluate.passing import registered
 from bitlens.source.evaluate.torch_transformer import clone
 from bitlens.source.evaluate.values import ClassValue, Instance, ModuleInstance
 
@@ -92,7 +93,7 @@ def abstract_classes(machine: Machine) -> dict[str, Any]:
     """The abstract classes of `collections.abc`."""
     table: dict[str, Any] = {}
     for name in _ABSTRACT:
-        table[name] = ClassValue(name, [], {})
+        table[name] = ClassValue(name, [], {"register": ClassMethod(registered)})
         table[name].traits.add("protocol")
     return table
 

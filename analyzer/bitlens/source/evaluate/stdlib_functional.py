@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from bitlens.source.evaluate.callables import Function, Native, Partial, PropertyValue
+from bitlens.source.evaluate.dispatch import single_dispatch
 from bitlens.source.evaluate.values import MISSING, UNKNOWN, ClassValue, Iter, Unknown
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ def _functools(machine: Machine) -> dict[str, Any]:
         "lru_cache": Native("lru_cache", cache),
         "cache": Native("cache", cache),
         "total_ordering": Native("total_ordering", lambda args, kwargs: args[0]),
-        "singledispatch": Native("singledispatch", lambda args, kwargs: args[0]),
+        "singledispatch": Native("singledispatch", lambda args, kwargs: single_dispatch(machine, args[0])),
         "reduce": Native("reduce", reduce),
         "cached_property": Native(
             "cached_property", lambda args, kwargs: PropertyValue(args[0], cached=True)

@@ -6,8 +6,9 @@ import copy
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from bitlens.source.evaluate.callables import BoundMethod, Function, Native, PropertyValue
+from bitlens.source.evaluate.callables import BoundMethod, ClassMethod, Function, Native, PropertyValue
 from bitlens.source.evaluate.dataclass_fields import FIELD, NO_DEFAULT, field, make_dataclass
+from bitlens.source.evaluate.passing import registered
 from bitlens.source.evaluate.stdlib_containers import abstract_classes
 from bitlens.source.evaluate.values import MISSING, UNKNOWN, ClassValue, Instance, Unknown
 
@@ -133,7 +134,7 @@ def _abc(machine: Machine) -> dict[str, Any]:
     identity = Native("abstractmethod", lambda args, kwargs: args[0])
     wrapper = Native("abstractproperty", lambda args, kwargs: PropertyValue(args[0]))
     return {
-        "ABC": ClassValue("ABC", [], {}),
+        "ABC": ClassValue("ABC", [], {"register": ClassMethod(registered)}),
         "ABCMeta": ClassValue("ABCMeta", [type], {}),
         "abstractmethod": identity,
         "abstractproperty": wrapper,

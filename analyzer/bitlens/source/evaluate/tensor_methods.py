@@ -35,6 +35,7 @@ _SAME = frozenset(
         "div_",
         "clamp",
         "clamp_",
+        "clip",
         "abs",
         "exp",
         "log",
@@ -62,6 +63,10 @@ _SAME = frozenset(
         "pin_memory",
     ]
 )
+_RESHAPING = frozenset(
+    ["resize_", "resize_as_", "squeeze_", "unsqueeze_", "transpose_", "t_", "swapaxes_", "swapdims_", "set_"]
+)
+"""Methods in place that change the shape."""
 _CASTS = {
     "half": "float16",
     "float": "float32",
@@ -104,7 +109,7 @@ def tensor_method(
     machine: Attributes, target: Tensor, name: str, args: list[Any], kwargs: dict[str, Any]
 ) -> Any:
     """Call a method of a tensor; one that is not known gives a tensor of unknown shape."""
-    if name in _SAME:
+    if name in _SAME or (name.endswith("_") and name not in _RESHAPING):
         if name == "requires_grad_":
             machine.repetition.changed(target.number)
             target.requires_grad = not args or args[0] is not False

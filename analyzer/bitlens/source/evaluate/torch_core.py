@@ -16,7 +16,7 @@ from bitlens.source.evaluate.torch_factories import FACTORIES, LEGACY, legacy
 from bitlens.source.evaluate.torch_functions import FUNCTIONS
 from bitlens.source.evaluate.torch_nn import nn_classes
 from bitlens.source.evaluate.torch_weights import parametrizations, parametrize, weight_hooks
-from bitlens.source.evaluate.values import UNKNOWN, ClassValue, DType, Tensor, Unknown
+from bitlens.source.evaluate.values import UNKNOWN, ClassValue, DType, Instance, Tensor, Unknown
 
 if TYPE_CHECKING:
     from bitlens.source.evaluate.machine import Machine
@@ -128,7 +128,7 @@ def _constants(machine: Machine) -> dict[str, Any]:
         "e": math.e,
         "dtype": _trait_class("dtype", "dtype"),
         "Size": tuple,
-        "device": Native("device", lambda args, kwargs: passing()),
+        "device": Native("device", _device),
         "set_default_dtype": Native("set_default_dtype", lambda args, kwargs: _set_default(machine, args[0])),
         "get_default_dtype": Native("get_default_dtype", lambda args, kwargs: machine.default_dtype),
         "is_tensor": Native("is_tensor", lambda args, kwargs: isinstance(args[0], Tensor)),
@@ -140,6 +140,16 @@ def _constants(machine: Machine) -> dict[str, Any]:
         name: Native(name, _context)
         for name in ("no_grad", "inference_mode", "enable_grad", "set_grad_enabled")
     }
+
+
+def _device(args: list[Any], kwargs: dict[str, Any]) -> Any:
+    name = args[0] if args else kwargs.get("type", UNKNOWN)
+    kind, _, index = name.partition(":") if isinstance(name, str) else (UNKNOWN, "", "")
+    made = passing()
+    made.attrs.update(
+        type=kind, index=int(index) if index.isdecimal() else args[1] if len(args) > 1 else None
+    )
+    return name if isinstance(name, Instance) else made
 
 
 def _context(args: list[Any], kwargs: dict[str, Any]) -> Any:
