@@ -68,3 +68,32 @@ def test_a_number_that_is_not_known_leaves_the_layers_exact(tmp_path: Path) -> N
         "utf-8",
     )
     assert to_model(evaluate(file, "model")).parameters == 16
+
+
+STOPPED = ["self.inner = nn.Linear(*UNKNOWN.parts)", "self.inner = self.part(nn.Linear(5, 6))", "self.fill()"]
+
+
+@pytest.mark.parametrize("part", STOPPED)
+def test_a_statement_that_cannot_be_evaluated_leaves_no_total(part: str, tmp_path: Path) -> None:
+    """`missing` stands for what the evaluator does not have, such as an attribute that a library adds."""
+    file = tmp_path / "net.py"
+    file.write_text(
+        "from torch import nn\n\nclass Net(nn.Module):\n    def __init__(self):\n        super().__init__()\n"
+        f"        self.known = nn.Linear(3, 4)\n        {part.replace('UNKNOWN', 'nn.Linear(2, 2)')}\n\n"
+        "    def part(self, layer):\n        return layer.missing\n\n"
+        "    def fill(self):\n        self.inner = nn.Linear(5, self.missing)\n\nmodel = Net()\n",
+        "utf-8",
+    )
+    known = evaluate(file, "model")
+    assert [line.parameters for line in known.lines if line.paths == ("known",)] == [16]
+    assert (to_model(known).parameters, bool(known.problems)) == (None, True)
+
+
+def test_a_statement_that_fills_weights_takes_no_layer_away(tmp_path: Path) -> None:
+    file = tmp_path / "net.py"
+    file.write_text(
+        "from torch import nn\n\nclass Net(nn.Module):\n    def __init__(self):\n        super().__init__()\n"
+        "        self.known = nn.Linear(3, 4)\n        nn.init.zeros_(self.known.missing)\n\nmodel = Net()\n",
+        "utf-8",
+    )
+    assert to_model(evaluate(file, "model")).parameters == 16

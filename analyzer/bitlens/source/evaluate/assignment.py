@@ -15,7 +15,15 @@ from bitlens.source.evaluate.callables import (
 )
 from bitlens.source.evaluate.host_methods import call_host
 from bitlens.source.evaluate.namespace import Namespace
-from bitlens.source.evaluate.values import MISSING, ClassValue, Instance, ModuleInstance, Tensor, Unknown
+from bitlens.source.evaluate.values import (
+    MISSING,
+    UNNAMED,
+    ClassValue,
+    Instance,
+    ModuleInstance,
+    Tensor,
+    Unknown,
+)
 
 _CHANGING = frozenset(
     [
@@ -43,9 +51,6 @@ _CHANGING = frozenset(
     ]
 )
 """Methods that change a list, dict or set."""
-
-UNNAMED = "?"
-"""Stands among the children of a module for those whose names are not known."""
 
 
 class Assignment(Attributes):

@@ -199,6 +199,7 @@ class Attributes(CallableAttributes):
             "__module__": target.module.name if target.module else self._provided_module(target),
             "__mro__": tuple(target.mro),
             "__bases__": tuple(target.bases),
+            "__base__": target.bases[0] if target.bases else object,
             "__class__": target.metaclass or type,
         }
         if name in simple:

@@ -8,6 +8,7 @@ from typing import Any
 
 from bitlens.source.evaluate.compile_control import Flow
 from bitlens.source.evaluate.compiler import BREAK, CONTINUE, RETURN, Action
+from bitlens.source.evaluate.lacking import makes
 from bitlens.source.evaluate.scope import Frame
 from bitlens.source.evaluate.values import Control, Instance, Lazy
 
@@ -34,16 +35,16 @@ class Statements(Flow):
         """A function's body: a statement that the evaluator cannot run is reported, and the next one is
         run."""
         machine = self.machine
-        actions = [(self.statement(node), node.lineno + self.offset) for node in nodes]
+        actions = [(self.statement(node), node.lineno + self.offset, node) for node in nodes]
 
         def run(f: Frame) -> Any:
-            for action, line in actions:
+            for action, line, node in actions:
                 try:
                     signal = action(f)
                 except Control:
                     raise
                 except Exception as error:
-                    if not machine.recover(error, f, line):
+                    if not machine.recover(error, f, line, makes(node)):
                         raise
                     continue
                 if signal is not None:

@@ -12,6 +12,26 @@ from bitlens.source.tree import walk
 _CALLED: weakref.WeakKeyDictionary[ClassValue, frozenset[str]] = weakref.WeakKeyDictionary()
 
 
+_MAKING = frozenset(
+    ["append", "extend", "insert", "update", "setattr", "add_module", "register_module", "register_parameter"]
+)
+
+
+def makes(statement: ast.stmt) -> bool:
+    """Whether a statement may put something into a module, or gives back what its caller does."""
+    return any(_makes(node) for node in walk(statement))
+
+
+def _makes(node: ast.AST) -> bool:
+    if isinstance(node, ast.Call):
+        called = node.func
+        return (called.attr if isinstance(called, ast.Attribute) else getattr(called, "id", "")) in _MAKING
+    if isinstance(node, ast.Assign | ast.AnnAssign | ast.AugAssign):
+        targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+        return any(isinstance(one, ast.Attribute) and isinstance(one.value, ast.Name) for one in targets)
+    return isinstance(node, ast.Return) and node.value is not None
+
+
 def lacking(module: ModuleInstance) -> Unknown | None:
     """A child that is not known, or an unknown attribute that the class calls and that so may be a layer."""
     unknown = [value for value in module.modules.values() if isinstance(value, Unknown)]

@@ -8,7 +8,7 @@ from typing import Any
 
 from bitlens.problems import Problem
 from bitlens.source.evaluate.scope import Frame
-from bitlens.source.evaluate.values import Control, LimitReached, PyRaise
+from bitlens.source.evaluate.values import UNNAMED, Control, LimitReached, ModuleInstance, PyRaise, Unknown
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,17 +122,33 @@ class Budget:
         if len(self.problems) < 100 and problem not in self.problems:
             self.problems.append(problem)
 
-    def recover(self, error: Exception, frame: Frame, line: int) -> bool:
+    def recover(self, error: Exception, frame: Frame, line: int, makes: bool = False) -> bool:
         """Whether to go on after a statement that failed: not inside `try`, and after the program's own
         `raise`
-        only in the constructor of a module, whose other layers are still worth knowing."""
+        only in the constructor of a module, whose other layers are still worth knowing. What a statement that
+        `makes` something would have put into the module is not known."""
         if isinstance(error, Control) or self.tries:
             return False
         if isinstance(error, PyRaise) and error.explicit and not _constructs_module(frame):
             return False
         file = frame.module.file
         self.report("not-evaluated", f"this statement cannot be evaluated: {describe(error)}", file, line)
+        module = self._under_construction() if makes else None
+        if module is not None:
+            module.modules[UNNAMED] = Unknown("a statement that cannot be evaluated")
         return True
+
+    def _under_construction(self) -> ModuleInstance | None:
+        """The module whose method runs, directly or by functions that it calls."""
+        for frame in reversed(self.frames):
+            if frame.vars is frame.module.vars:
+                return None
+            function = frame.function
+            owner = None if function is None else function.owner
+            if function is not None and owner is not None and owner.is_module and function.code.args:
+                target = frame.vars.get(function.code.args[0])
+                return target if isinstance(target, ModuleInstance) else None
+        return None
 
 
 def _constructs_module(frame: Frame) -> bool:

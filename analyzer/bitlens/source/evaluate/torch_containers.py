@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from bitlens.source.evaluate.assignment import UNNAMED
 from bitlens.source.evaluate.callables import Native
 from bitlens.source.evaluate.values import (
     MISSING,
     UNKNOWN,
+    UNNAMED,
     ClassValue,
     Instance,
     Iter,

@@ -238,6 +238,10 @@ class ModuleInstance(Instance):
         self.transient: set[str] = set()
 
 
+UNNAMED = "?"
+"""Stands among the children of a module for those that are not known by name."""
+
+
 class DType:
     """A torch dtype."""
 
