@@ -10,7 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from bitlens.schemes.base import Scheme, Shape
+from bitlens.schemes.base import Scheme, Shape, row_length
+from bitlens.worker.rows import LENGTHS
 
 Span = tuple[int, int]
 
@@ -121,6 +122,7 @@ class BlockChunk:
         self.start, self.state = read.start, weight.states[scheme.id]
         self._block = min(weight.blocks[scheme.id], read.wide.numel())
         self.weight = read.blocks(scheme.arithmetic, self._block)
+        self.spans_rows = scheme.id in weight.spanning
         self._read, self._known = read, known
 
     def _extremes(self) -> Extremes:
@@ -157,23 +159,33 @@ class Weight:
         length = self.flat.numel()
         self.states = {scheme.id: scheme.prepare(torch, self.flat, shape) for scheme in schemes}
         self.blocks = {scheme.id: min(max(1, scheme.block(shape, dtype)), length) for scheme in schemes}
+        row = row_length(shape)
+        self.spanning = {
+            scheme.id
+            for scheme in schemes
+            if scheme.least is None and row in LENGTHS and 2 * self.blocks[scheme.id] >= row
+        }
+        self._row = row if self.spanning and arranged.shape == shape else 1
 
     def passes(self, elements: int) -> Iterator[Pass]:
         """How the schemes share the reading: those whose blocks fit together into a chunk go together."""
         group: list[Scheme] = []
-        unit = 1
+        first = unit = self._row if self._row <= elements else 1
         for scheme in sorted(self.schemes, key=lambda scheme: self.blocks[scheme.id]):
             block = self.blocks[scheme.id]
             shared = math.lcm(unit, block)
-            if block > elements or self.flat.numel() % block:
-                yield Pass((scheme,), block)
+            if block > elements or self.flat.numel() % block or math.lcm(first, block) > elements:
+                yield self._pass((scheme,), block)
                 continue
             if shared > elements:
-                yield Pass(tuple(group), unit)
-                group, shared = [], block
+                yield self._pass(tuple(group), unit)
+                group, shared = [], math.lcm(first, block)
             group, unit = [*group, scheme], shared
         if group:
-            yield Pass(tuple(group), unit)
+            yield self._pass(tuple(group), unit)
+
+    def _pass(self, schemes: tuple[Scheme, ...], unit: int) -> Pass:
+        return Pass(schemes, unit, self._row if self._row > 1 and unit % self._row == 0 else 0)
 
 
 @dataclass(frozen=True)
@@ -182,6 +194,8 @@ class Pass:
 
     schemes: tuple[Scheme, ...]
     unit: int
+    row: int = 0
+    """Length of the rows that each chunk holds whole and that are looked at one by one; 0 where none are."""
 
 
 def spans(start: int, end: int, unit: int, pieces: int) -> list[Span]:

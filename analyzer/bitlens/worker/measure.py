@@ -269,4 +269,7 @@ def _notes(scheme: Scheme, sums: Sums, buffer: str | None) -> list[str]:
         return [f"{prefix}weights beyond {greatest:g} are cut to it"]
     if sums.squared_error > 0.25 * sums.squared_norm:
         return [f"{prefix}most of the weight is lost"]
+    if sums.lost_rows:
+        rows = "1 row keeps" if sums.lost_rows == 1 else f"{sums.lost_rows} rows keep"
+        return [f"{prefix}{rows} little but the largest weights"]
     return []

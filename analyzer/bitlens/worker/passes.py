@@ -19,6 +19,7 @@ from torch import Tensor
 
 from bitlens.schemes.base import Scheme
 from bitlens.worker.chunks import BlockChunk, Extremes, Pass, Read, Span, Weight, Workspace, spans
+from bitlens.worker.rows import Rows
 
 CHUNK_ELEMENTS = 1 << 18
 """1 MB of float32: small enough for the cache, large enough to drown what a call of torch costs."""
@@ -49,6 +50,8 @@ class Sums(NamedTuple):
     """Finite weights that are not finite after the round trip."""
     vanished: int
     """Nonzero weights that are 0 after the round trip; counted for casts only."""
+    lost_rows: int = 0
+    """Rows of which the largest weights alone survive (`rows`); not counted by a GPU's kernels."""
 
     @staticmethod
     def total(parts: Sequence[Sums]) -> Sums:
@@ -116,7 +119,7 @@ class Streamer:
                 yield self._read(weight, (start, end)), None
             return
         blocks = spans(0, length, unit, -(-length // unit))
-        pieces = [(piece, block) for block in blocks for piece in self._cut(block)]
+        pieces = [(piece, block) for block in blocks for piece in self._cut(block, step.row)]
         for block, together in groupby(_shared(pieces, share), key=itemgetter(1)):
             extremes = self._extremes(weight, block)
             for piece, _ in together:
@@ -128,8 +131,8 @@ class Streamer:
     def _pieces(self, length: int) -> int:
         return -(-length // self.chunk_elements)
 
-    def _cut(self, block: Span) -> list[Span]:
-        return spans(*block, 1, self._pieces(block[1] - block[0]))
+    def _cut(self, block: Span, row: int = 0) -> list[Span]:
+        return spans(*block, row or 1, self._pieces(block[1] - block[0]))
 
     def _extremes(self, weight: Weight, block: Span) -> Extremes:
         whole = [self._read(weight, piece).extremes(piece[1] - piece[0]) for piece in self._cut(block)]
@@ -140,18 +143,20 @@ class Streamer:
         self, read: Read, weight: Weight, step: Pass, extremes: Extremes | None, precise: bool
     ) -> list[Sums]:
         chunks = [BlockChunk(read, scheme, weight, extremes) for scheme in step.schemes]
+        rows = Rows(read, step.row, precise) if step.row else None
         errors = [
-            self._error(read, scheme, scheme.round_trip(chunk), precise)
+            self._error(read, scheme, scheme.round_trip(chunk), precise, rows if chunk.spans_rows else None)
             for scheme, chunk in zip(step.schemes, chunks)
         ]
-        norm, absmax = self._square(read, read.wide, precise), read.absmax()
+        norm = rows.squared_norm() if rows else self._square(read, read.wide, precise)
+        absmax = rows.absmax() if rows else read.absmax()
         nonfinite = 0 if math.isfinite(absmax) else int((~read.wide.isfinite()).sum())
         return [Sums(norm, error, absmax, worst, nonfinite, *counts) for error, worst, *counts in errors]
 
     def _error(
-        self, read: Read, scheme: Scheme, result: Tensor, precise: bool
-    ) -> tuple[float, float, int, int]:
-        """Squared error, greatest error, finite values lost, values vanished."""
+        self, read: Read, scheme: Scheme, result: Tensor, precise: bool, rows: Rows | None
+    ) -> tuple[float, float, int, int, int]:
+        """Squared error, greatest error, finite values lost, values vanished, rows lost."""
         error = result.view(-1)
         if precise or error.dtype != read.wide.dtype:
             dtype = torch.float64 if precise else None
@@ -160,7 +165,8 @@ class Streamer:
         low, high = torch.aminmax(error.sub_(read.wide))
         worst = max(-low.item(), high.item())
         lost = 0 if math.isfinite(worst) else int((read.wide.isfinite() & ~error.isfinite()).sum())
-        return self._square(read, error, precise), worst, lost, vanished
+        lost_rows = rows.lost(error, worst) if rows else 0
+        return self._square(read, error, precise), worst, lost, vanished, lost_rows
 
     def _vanished(self, read: Read, scheme: Scheme, result: Tensor) -> int:
         if scheme.least is None or read.least_magnitude() > scheme.least / 2:

