@@ -1,13 +1,12 @@
 """Methods whose codes depend on samples of real input: what they store is known, their error is not.
 
 AQLM's bytes were compared with aqlm 1.1.7's QuantizedLinear. The others follow source that was read and never
-run: GPTQ's the buffers of AutoGPTQ's QuantLinear with float16 scales, AWQ's those of autoawq 0.2.9's
-WQLinear_GEMM. GPTQ's divisors are those of its words, 32 / 4 codes in an int32; AutoGPTQ's own class counts
-words by 32 features and would cut off the rest of fewer. SmoothQuant's are those of torch-int's Int8Linear;
-SmoothQuant's own repository only simulates, in float16. QuIP#'s are those of quip-sharp's QuantizedLinear,
-whose checkpoints are cast to float16: by its source the scale and the codebook's number take 10 bytes a layer
-where 4 are counted here, and it joins projections (q, k, v), which shares their sign vectors. Neither of the
-last two was compared with a checkpoint.
+run, as what a checkpoint has of a layer's weight: AutoGPTQ's QuantLinear at 9f7d370, which counts words by 32
+features (its Triton and ExLlama classes refuse others, the rest cut them off), with float16 scales; autoawq
+0.2.9's WQLinear_GEMM; torch-int's W8FakeA8Linear at 65266db, whose `from_float` leaves the scales in the
+weight's dtype (its W8A8 classes have one number instead; SmoothQuant's own repository only simulates);
+quip-sharp's QuantizedLinear at 1d8f873, loaded in float16. QuIP# joins projections (q, k, v), which then
+share their sign vectors.
 """
 
 from __future__ import annotations
@@ -45,8 +44,8 @@ class Gptq(_Calibrated):
     bits = 4
     granularity = "group of 128 along the row"
     bytes_per_weight = 0.5 + (0.5 + 2) / _GROUP
-    outputs_divide_by = 8
-    inputs_divide_by = 8
+    outputs_divide_by = 32
+    inputs_divide_by = 32
 
     def stored_bytes(self, shape: Shape, dtype: str) -> int:
         out, inputs = shape[0], row_length(shape)
@@ -71,7 +70,7 @@ class Awq(_Calibrated):
 
 
 class SmoothQuant(_Calibrated):
-    """int8 codes and a scale per output channel, in the weight's dtype."""
+    """int8 codes and a scale per output channel, which keeps the weight's dtype."""
 
     id = "smoothquant.int8"
     title = "SmoothQuant, int8 weights"
@@ -84,17 +83,21 @@ class SmoothQuant(_Calibrated):
 
 
 class QuipSharp(_Calibrated):
-    """E8P: 16 bits for eight weights, sign vectors of both sides in float16, one float32 scale."""
+    """E8P: 16 bits for eight weights, in tiles of 16 x 64; sign vectors of both sides and a scale in float16.
+
+    The codebook's number is an int64.
+    """
 
     id = "quip_sharp.e8p_2bit"
     title = "QuIP#, E8P lattice"
     bits = 2
     granularity = "tensor"
     bytes_per_weight = 0.25
+    outputs_divide_by = 16
     inputs_divide_by = 64
 
     def stored_bytes(self, shape: Shape, dtype: str) -> int:
-        return numel(shape) // 4 + 2 * (shape[0] + row_length(shape)) + 4
+        return numel(shape) // 4 + 2 * (shape[0] + row_length(shape)) + 2 + 8
 
 
 class Aqlm(_Calibrated):
