@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -25,12 +26,25 @@ def parse_json(text: str) -> Any:
         raise ValueError("nested too deeply") from error
 
 
-def parse_yaml(text: str) -> Any:
-    """Plain tags only. Raises ValueError for what is no YAML, or too long or too deep."""
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+class _Scientific(_LOADER):  # type: ignore[misc, valid-type]
+    """OmegaConf reads `1e-6` as a number, which YAML 1.1 takes for text."""
+
+
+_Scientific.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"[-+]?[0-9][0-9_]*[eE][-+]?[0-9]+$"), list("-+0123456789")
+)
+
+
+def parse_yaml(text: str, scientific: bool = False) -> Any:
+    """Plain tags only; numbers without a dot as OmegaConf reads them if `scientific`. Raises ValueError for
+    what is no YAML, or too long or too deep."""
     if len(text) > LARGEST_YAML:
         raise ValueError(f"longer than {LARGEST_YAML // 1000} KB")
     try:
-        return yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        return yaml.load(text, _Scientific if scientific else _LOADER)
     except (yaml.YAMLError, RecursionError) as error:
         raise ValueError(str(error).replace("\n", " ")[:200]) from error
 

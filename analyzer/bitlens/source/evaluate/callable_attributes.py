@@ -16,6 +16,12 @@ def docstring(node: Any) -> str | None:
     return None if isinstance(node, ast.Lambda) else ast.get_docstring(node, clean=False)
 
 
+def _described(function: Function) -> Function:
+    """The innermost function that `functools.wraps` took the description from."""
+    inner = function.attrs.get("__wrapped__")
+    return _described(inner) if isinstance(inner, Function) and inner is not function else function
+
+
 class CallableAttributes(Operators):
     """What can be asked of a function and of what stands for one."""
 
@@ -26,7 +32,7 @@ class CallableAttributes(Operators):
             "__name__": lambda: target.name,
             "__qualname__": lambda: target.qualname,
             "__module__": lambda: target.module.name,
-            "__doc__": lambda: docstring(target.code.node),
+            "__doc__": lambda: docstring(_described(target).code.node),
             "__dict__": lambda: target.attrs,
             "__defaults__": lambda: tuple(target.defaults),
             "__kwdefaults__": lambda: target.kw_defaults,
@@ -44,11 +50,8 @@ class CallableAttributes(Operators):
         return value
 
     def _annotations(self, target: Function) -> dict[str, Any]:
-        """Each annotation by the name of its parameter, evaluated where the module's names tell it; those of
-        the function that it wraps."""
-        wrapped = target.attrs.get("__wrapped__")
-        if isinstance(wrapped, Function):
-            return self._annotations(wrapped)
+        """Each annotation by the name of its parameter, evaluated where the module's names tell it."""
+        target = _described(target)
         arguments = target.code.node.args
         given = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
         given += [argument for argument in (arguments.vararg, arguments.kwarg) if argument is not None]

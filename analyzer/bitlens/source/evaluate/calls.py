@@ -24,6 +24,7 @@ from bitlens.source.evaluate.values import (
     MISSING,
     UNKNOWN,
     ClassValue,
+    Control,
     DType,
     Instance,
     Iter,
@@ -100,7 +101,7 @@ _READ = frozenset(
 """Functions that change nothing of their first argument."""
 
 
-class _EnoughYielded(Exception):
+class _EnoughYielded(Control):
     """Stops a generator that yields for ever."""
 
 

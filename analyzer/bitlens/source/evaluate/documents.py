@@ -88,6 +88,10 @@ def toml_functions(machine: Machine) -> dict[str, Any]:
     return loaders(machine, tomllib.loads, ("load", "loads"))
 
 
+def _parse_configuration(text: str) -> Any:
+    return parse_yaml(text, scientific=True)
+
+
 def omegaconf(machine: Machine) -> dict[str, Any]:
     """`OmegaConf`: nested dicts whose keys are attributes as well."""
     config = ClassValue("DictConfig", [dict], {})
@@ -124,13 +128,13 @@ def omegaconf(machine: Machine) -> dict[str, Any]:
 
     def create(args: list[Any], kwargs: dict[str, Any]) -> Any:
         value = machine.host_value(args[0]) if args else {}
-        value = _parsed(parse_yaml, value) if isinstance(value, str) else value
+        value = _parsed(_parse_configuration, value) if isinstance(value, str) else value
         return value if isinstance(value, Unknown | Instance) else wrap(plain(value))
 
     def load(args: list[Any], kwargs: dict[str, Any]) -> Any:
         text = read_from(machine, args[0]) if isinstance(args[0], Instance) else UNKNOWN
         text = machine.files.text(args[0]) if isinstance(text, Unknown) else text
-        return wrap(_parsed(parse_yaml, text))
+        return wrap(_parsed(_parse_configuration, text))
 
     def merge(args: list[Any], kwargs: dict[str, Any]) -> Any:
         total: dict[Any, Any] = {}

@@ -6,9 +6,17 @@ import dataclasses
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-from bitlens.source.evaluate.callables import BoundMethod, Function
+from bitlens.source.evaluate.callables import BoundMethod, ClassMethod, Function, Native
 from bitlens.source.evaluate.layer_shapes import FORMULAS, shape_after
-from bitlens.source.evaluate.values import ClassValue, LimitReached, ModuleInstance, PyRaise, Tensor, Unknown
+from bitlens.source.evaluate.values import (
+    MISSING,
+    ClassValue,
+    LimitReached,
+    ModuleInstance,
+    PyRaise,
+    Tensor,
+    Unknown,
+)
 
 if TYPE_CHECKING:
     from bitlens.source.evaluate.machine import Machine
@@ -76,7 +84,18 @@ def _recurrent(name: str, value: Tensor, module: ModuleInstance) -> Any:
     return output, (last, cells) if name == "LSTM" else last
 
 
-def _run(machine: Machine, forward: BoundMethod, args: list[Any], kwargs: dict[str, Any]) -> Any:
+def autograd_function(machine: Machine) -> ClassValue:
+    """`torch.autograd.Function`, whose `apply` runs what a subclass computes forwards."""
+
+    def apply(args: list[Any], kwargs: dict[str, Any]) -> Any:
+        forward, rest = machine.getattr(args[0], "forward"), args[1:]
+        split = args[0].lookup("setup_context") is not MISSING
+        return _run(machine, forward, rest if split else [Unknown("a context"), *rest], kwargs)
+
+    return ClassValue("Function", [], {"apply": ClassMethod(Native("apply", apply, method=True))})
+
+
+def _run(machine: Machine, forward: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:
     """Run the program's own `forward`; what stops it makes the output unknown and is no problem of the
     construction."""
     depth, limits, problems = machine.depth, machine.limits, len(machine.problems)
@@ -84,7 +103,7 @@ def _run(machine: Machine, forward: BoundMethod, args: list[Any], kwargs: dict[s
     machine.limits = dataclasses.replace(limits, steps=min(limits.steps, machine.steps + MAXIMUM_STEPS))
     machine.tries += 1
     try:
-        return machine.call_bound(forward, args, kwargs)
+        return machine.call(forward, args, kwargs)
     except _STOPPING:
         machine.unwind(depth)
         return Unknown("output of a module")

@@ -69,7 +69,9 @@ def numpy_functions(machine: Machine) -> dict[str, Any]:
     for name in ("any", "all"):
         shared[name] = Native(name, functools.partial(_quantified, machine, name))
     shared["sum"] = Native("sum", lambda args, kwargs: machine.call(machine.builtins["sum"], [args[0]], {}))
-    shared["cumsum"] = Native("cumsum", lambda args, kwargs: list(accumulated(machine, args[0])))
+    shared["cumsum"] = Native(
+        "cumsum", lambda args, kwargs: _as_array(machine, list(accumulated(machine, args[0])))
+    )
     for name in ("max", "min"):
         shared[name] = machine.builtins[name]
     shared["argsort"] = Native("argsort", lambda args, kwargs: _argsort(machine, args[0]))

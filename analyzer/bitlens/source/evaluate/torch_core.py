@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from bitlens.source.evaluate.callables import Native
+from bitlens.source.evaluate.forwards import autograd_function
 from bitlens.source.evaluate.functional import functional
 from bitlens.source.evaluate.namespace import Namespace
 from bitlens.source.evaluate.passing import passing
@@ -59,6 +60,10 @@ def install_torch(machine: Machine) -> None:
         machine, "torch.nn.utils.parametrizations", parametrizations(machine)
     )
     utils.vars["parametrize"] = _namespace(machine, "torch.nn.utils.parametrize", parametrize(machine))
+    top.vars["autograd"] = _namespace(machine, "torch.autograd", {"Function": autograd_function(machine)})
+    top.vars["autograd"].vars["function"] = _namespace(
+        machine, "torch.autograd.function", dict(top.vars["autograd"].vars)
+    )
     top.vars["jit"] = _namespace(machine, "torch.jit", _jit(classes["Module"]))
     top.vars["Tensor"] = _tensor_class("Tensor")
     top.vars["Tensor"].ns["__new__"] = Native(
