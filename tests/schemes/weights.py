@@ -17,9 +17,9 @@ class Recorder(Streamer):
         super().__init__(chunk_elements=chunk_elements)
         self.pieces: list[torch.Tensor] = []
 
-    def _error(self, read, scheme, result, precise):  # type: ignore[no-untyped-def]
+    def _error(self, read, scheme, result, *how):  # type: ignore[no-untyped-def]
         self.pieces.append(result.view(-1).double())
-        return super()._error(read, scheme, result, precise)
+        return super()._error(read, scheme, result, *how)
 
 
 def round_trip(scheme_id: str, weight: torch.Tensor, chunk_elements: int = CHUNK_ELEMENTS) -> torch.Tensor:
