@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -70,6 +71,6 @@ def test_a_session(tmp_path: Path) -> None:
     hints = {hint["line"]: hint for hint in found["hints"]}
     assert hints[LINE]["label"].startswith("fp32 8.3 KB · int8 ")
     assert hints[LINE]["character"] == len(PROGRAM.split("\n")[LINE].encode())
-    assert "`weight` | 32×64 | fp32" in found["hover"]
+    assert "`weight` | 32×64 | fp32" in re.sub(" +", " ", found["hover"])
     assert any("measured" in title for title in found["lenses"])
     assert path.read_text(encoding="utf-8").count("freeze(model)") == 1

@@ -17,10 +17,18 @@ _MOST_ROWS = 12
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1) -> str:
-    """A Markdown table; all columns but the first `left` are aligned right."""
-    rule = [":--" if column < left else "--:" for column in range(len(header))]
-    lines = [header, rule, *rows]
-    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+    """A Markdown table; all columns but the first `left` are aligned right, in the text itself too: not every
+    editor draws tables.
+    """
+    lines = [[cell.replace("|", "\\|") for cell in line] for line in (header, *rows)]
+    columns = [_column(cells, is_left=number < left) for number, cells in enumerate(zip(*lines, strict=True))]
+    return "\n".join(f"| {' | '.join(line)} |" for line in zip(*columns, strict=True))
+
+
+def _column(cells: Sequence[str], is_left: bool) -> list[str]:
+    width = max(3, *map(len, cells))
+    head, *rest = [cell.ljust(width) if is_left else cell.rjust(width) for cell in cells]
+    return [head, f":{'-' * (width - 1)}" if is_left else f"{'-' * (width - 1)}:", *rest]
 
 
 def scheme_table(results: dict[str, SchemeResult], whole: int | None) -> str:
