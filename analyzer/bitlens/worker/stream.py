@@ -31,7 +31,7 @@ MAX_LAYERS = 200_000
 EXPECTED_LAYERS = 64
 """Layers of which the disk reads the sampled rows ahead of their turn."""
 
-WORTH_A_FORK = 1 << 22
+WORTH_A_FORK = 1 << 23
 """Elements to measure below which another process costs more than it helps."""
 
 UNDIVIDED = 1 << 24
