@@ -24,7 +24,8 @@ class Recorder:
         self.alive: list[nn.Module] = []
 
     def made(self, module: nn.Module) -> None:
-        """Called in `nn.Module.__init__`: the constructors of `module` itself are left first."""
+        """Called in `nn.Module.__init__`: the constructors of `module` itself, and what chooses its class, are
+        left first."""
         frame: FrameType | None = sys._getframe(1)
         while frame is not None and (frame.f_code.co_filename != self.file or constructs(frame, module)):
             frame = frame.f_back
@@ -35,6 +36,8 @@ class Recorder:
 
 def constructs(frame: FrameType, module: nn.Module) -> bool:
     given = frame.f_locals.get("args", ())
+    if frame.f_code.co_name == "__new__":
+        return True
     return frame.f_locals.get("self") is module or (
         isinstance(given, tuple) and any(a is module for a in given)
     )

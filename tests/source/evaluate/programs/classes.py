@@ -39,9 +39,7 @@ class Setting(type):
 
 class Prepared(Setting):
     def __call__(cls, *args, **kwargs):
-        made = cls.__new__(cls)
-        made.ready = 3
-        made.__init__(*args, **kwargs)
+        made = cls.__new__(cls); made.__init__(*args, **kwargs)
         return made
 
 
