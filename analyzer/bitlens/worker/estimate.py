@@ -3,12 +3,13 @@
 `sampling` says which rows. With e and n the squared error and the squared norm of the N rows, of which k are
 drawn, R = Σe / Σn estimates the squared relative error. The variance of Σ(e - R n) over all rows is
 N² (1 - k/N) s² / k, s² that of the drawn ones (Cochran, Sampling Techniques, 1977, eq. 6.9), with Student's
-t. Rare rows with outliers are missed by a sample: by the rule of three up to 3 / (k + 1) of the other rows
-may lie beyond the drawn ones. Each is counted like the most extreme of these times what a Pareto tail like
-theirs expects beyond it (Hill, Annals of Statistics 3, 1975), and a third of them downward. Of several
-tensors together a third may also be as extreme, for their norm, as the most extreme of any tensor: one layer
-with outliers outweighs many others. A single row that holds most of a layer's error, unlike all that were
-drawn, still escapes.
+t. Rare rows with outliers are missed by a sample: a share m / (k + 1) of all rows escapes k draws with a
+probability of about exp(-m). Up to 5 / (k + 1) of the other rows are taken to lie beyond the drawn ones
+upward, up to 3 / (k + 1) downward (the rule of three). Each is counted like the most extreme of these, upward
+times what a Pareto tail like theirs expects beyond it (Hill, Annals of Statistics 3, 1975). Of several
+tensors together 1 / (k + 1) may also be as extreme, for their norm, as the most extreme of any tensor: one
+layer with outliers outweighs many others. A single row that holds most of a layer's error, unlike all that
+were drawn, still escapes.
 """
 
 from __future__ import annotations
@@ -31,6 +32,8 @@ from bitlens.worker.sampling import Part, Plan, plan
 _NORMAL = 1.959963984540054
 _LEAST_TAIL = 4
 """Greatest errors by which the tail is judged; the square root of their number where that is more."""
+_MISSED_ABOVE, _MISSED_BELOW = 5, 3
+"""Times 1 / (k + 1): the share of rows that may lie beyond the drawn ones."""
 _HEAVIEST_TAIL = 0.8
 """A heavier tail (as an exponent) would say that nothing is known at all."""
 
@@ -188,7 +191,7 @@ def _finite(samples: Sequence[Sample]) -> bool:
 @torch.inference_mode()
 def _reach(samples: Sequence[Sample], ratio: float) -> tuple[float, float, float]:
     """Of the total of e - R n over all units: half its interval, what units unlike the drawn take and add."""
-    variance, missed, freedom = 0.0, 0.0, 10**6
+    variance, above, below, freedom = 0.0, 0.0, 0.0, 10**6
     worst, elsewhere = 0.0, 0.0
     for one in samples:
         drawn = len(one.errors)
@@ -198,11 +201,13 @@ def _reach(samples: Sequence[Sample], ratio: float) -> tuple[float, float, float
             left = one.units - drawn
             variance += one.units * left * torch.dot(rest, rest).item() / (drawn - 1) / drawn
             greatest = rest.max().item() * one.beyond
-            missed += left / (drawn + 1) * greatest
+            above += left / (drawn + 1) * greatest
+            below += left / (drawn + 1) * max(greatest, -rest.min().item())
             worst = max(worst, greatest * one.units / one.norm if one.norm else 0.0)
             elsewhere += left / (drawn + 1) * one.norm / one.units
             freedom = min(freedom, drawn - 1)
-    return _student(freedom) * math.sqrt(variance), missed, max(3 * missed, worst * elsewhere)
+    reach = _student(freedom) * math.sqrt(variance)
+    return reach, _MISSED_BELOW * below, max(_MISSED_ABOVE * above, worst * elsewhere)
 
 
 def _beyond(errors: Tensor) -> list[float]:
