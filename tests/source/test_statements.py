@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from bitlens.problems import BitlensError
+from bitlens.source.hollow import Waiting, filled
 from bitlens.source.statements import SourceFile, parse, read
 from bitlens.source.store import LoweredStore
 from hypothesis import given, settings
@@ -196,6 +197,67 @@ def test_a_library_is_read_as_a_program_is(path: Path, tmp_path: Path) -> None:
     again = read(path, store, library=True)
     assert again.stored
     assert facts(again) == expected
+
+
+UGLY = """\
+class A:
+    'é'; a = 1
+    def one(self): return 1
+    def two(self, a=(lambda: 0),
+            b=2):  # a comment
+        # another
+        @staticmethod
+        def inner() -> "x":
+            '''
+  def not_a_def(self):
+            '''
+            yield self
+        return inner; pass  # of a body that is worth it
+
+class B:
+\tasync def three(self, *, c: int = 3) -> None:
+\t\treturn [await d async for d in self if "é" not in d and self.long_enough]
+class C:
+    def four(self):
+        "Doc." \\
+            "string, on two lines, which is all of the body that there is."
+@decorated
+def five():
+    global g; g = "the last line of a file has no end of line, in this one here" """
+
+
+@pytest.mark.parametrize("path", [*FILES, Path(random.__file__), None], ids=str)
+def test_bodies_that_wait_are_those_of_the_text(path: Path | None, tmp_path: Path) -> None:
+    """With and without the store that knows where they stand; where a class ends is not told."""
+    text = UGLY if path is None else path.read_text("utf-8")
+    store = LoweredStore(tmp_path)
+    waiting = 0
+    for _ in range(2):
+        source = parse(text, store, library=True)
+        for statement in source.statements:
+            found = statement.hollow
+            waiting += sum(isinstance(node, Waiting) for tree in found for node in ast.walk(tree))
+            assert list(map(whole, found)) == list(map(whole, ast.parse(statement.text).body))
+        source.save()
+    assert waiting or "def " not in text
+    assert path is not None or waiting == 8
+
+
+def whole(tree: ast.stmt) -> str:
+    """A statement with its positions and all bodies of functions."""
+
+    class Filling(ast.NodeTransformer):
+        def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
+            return self.generic_visit(filled(node))
+
+        def visit_AsyncFunctionDef(self, node: ast.AsyncFunctionDef) -> ast.AST:
+            return self.generic_visit(filled(node))
+
+        def visit_ClassDef(self, node: ast.ClassDef) -> ast.AST:
+            node.end_lineno = node.end_col_offset = 0
+            return self.generic_visit(node)
+
+    return ast.dump(Filling().visit(tree), include_attributes=True)
 
 
 def test_the_store_unpickles_nothing_but_syntax() -> None:

@@ -24,6 +24,7 @@ from weakref import WeakValueDictionary
 import libcst as cst
 
 from bitlens.problems import BitlensError, Problem
+from bitlens.source.hollow import Body, bodies, emptied, hollow, parsed
 from bitlens.source.literals import universal_newlines
 from bitlens.source.lower import lower
 from bitlens.source.split import pieces, too_deep
@@ -67,6 +68,10 @@ class Statement:
     """Whether it is evaluated with a library, and dropped with it."""
     draft: bool = True
     """Whether libcst is asked before Python's own parser."""
+    bodies: tuple[Body, ...] | None = None
+    """Where the bodies of its functions stand, if that is known."""
+    learnt: bool = False
+    """Whether that is not in the store yet."""
     _lowered: Lowered | None = field(default=None, repr=False)
 
     @property
@@ -99,6 +104,22 @@ class Statement:
         if self._lowered is None:
             self._lowered = _made(self) if self.library else _CACHE.get(self)
         return self._lowered
+
+    @property
+    def hollow(self) -> tuple[ast.stmt, ...]:
+        """As `nodes`, of a library with bodies of functions that wait until `filled` asks for them; not
+        kept."""
+        if not self.library or self._lowered is not None:
+            return self.nodes
+        if self.bodies is not None:
+            nodes = _quickly(emptied(self.text, self.bodies))
+            if nodes is not None:
+                return hollow(nodes, self.text, self.bodies)
+        nodes = _quickly(self.text)
+        if nodes is None:
+            return self.nodes
+        self.bodies, self.learnt = bodies(nodes, self.text), True
+        return hollow(nodes, self.text, self.bodies)
 
     @property
     def is_lowered(self) -> bool:
@@ -138,9 +159,11 @@ class SourceFile:
         new = [s for s in self.statements if s.is_lowered and s.blob is None and s.nodes and s.draft]
         for statement in new:
             statement.blob = encode(statement.nodes)
-        if new or not self.stored:
-            kept = [(s.line, s.begin, s.begin + len(s.text), s.blob) for s in self.statements]
+        if new or not self.stored or any(s.learnt for s in self.statements):
+            kept = [(s.line, s.begin, s.begin + len(s.text), s.blob, s.bodies) for s in self.statements]
             self.store.save(_key(self.text), kept)
+            for statement in self.statements:
+                statement.learnt = False
 
 
 def parse(
@@ -152,8 +175,9 @@ def parse(
     stored = kept is not None
     if kept is None:
         starts = line_starts(text)
-        kept = [(bisect.bisect_right(starts, a), a, b, None) for a, b in pieces(text)]
-    found = [Statement(text[a:b], line, blob, a, library, draft and not library) for line, a, b, blob in kept]
+        kept = [(bisect.bisect_right(starts, a), a, b, None, None) for a, b in pieces(text)]
+    draft = draft and not library
+    found = [Statement(text[a:b], line, blob, a, library, draft, inner) for line, a, b, blob, inner in kept]
     return SourceFile(text, tuple(found), store, stored)
 
 
@@ -210,15 +234,9 @@ def _quickly(text: str) -> tuple[ast.stmt, ...] | None:
     if len(text) > MAXIMUM_STATEMENT:
         return None
     try:
-        with _QUIET, warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return tuple(ast.parse(text).body)
+        return parsed(text)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
-
-
-_QUIET = threading.Lock()
-"""`catch_warnings` changes what all threads see."""
 
 
 def _explained(text: str, error: cst.ParserSyntaxError) -> Failure:

@@ -1,7 +1,8 @@
 """What was found out about sources, kept on disk between runs.
 
 One file for each source text, named by its hash: a header, a checksum, and for each statement where it
-stands and either nothing or its pickled, compressed nodes. Reading trusts nothing: a wrong header or
+stands, where the bodies of its functions do, and either nothing or its pickled, compressed nodes. Reading
+trusts nothing: a wrong header or
 checksum, or a pickle that names anything but `ast` nodes, is as if the file were not there.
 """
 
@@ -18,11 +19,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bitlens.folders import user_cache
+from bitlens.source.hollow import Body
 from bitlens.writing import write_whole
 
-Kept = tuple[int, int, int, bytes | None]
-"""A statement: its first line, where it begins and ends in the text, and what `encode` made of its nodes."""
-FORMAT = 2
+Kept = tuple[int, int, int, bytes | None, tuple[Body, ...] | None]
+"""A statement: its first line, where it begins and ends in the text, what `encode` made of its nodes, and
+where the bodies of its functions stand."""
+FORMAT = 3
 """Raised whenever lowering changes, so that older files are not read."""
 BOUND = 512 * 2**20
 """Bytes of one store; the files used longest ago are deleted beyond it."""
@@ -53,7 +56,7 @@ class LoweredStore:
         if not data.startswith(self.header + check):
             return None
         kept = marshal.loads(payload)
-        sound = isinstance(kept, list) and all(isinstance(one, tuple) and len(one) == 4 for one in kept)
+        sound = isinstance(kept, list) and all(isinstance(one, tuple) and len(one) == 5 for one in kept)
         return kept if sound else None
 
     def save(self, key: str, kept: Sequence[Kept]) -> None:

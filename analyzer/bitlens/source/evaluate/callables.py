@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from bitlens.source.hollow import filled
+
 if TYPE_CHECKING:
     import ast
 
@@ -46,6 +48,7 @@ class Code:
     """A compiled function or lambda: parameters and, on the first call, a body."""
 
     __slots__ = (
+        "_node",
         "args",
         "body",
         "compile",
@@ -55,7 +58,6 @@ class Code:
         "kwonly",
         "line",
         "name",
-        "node",
         "positional_only",
         "vararg",
     )
@@ -64,7 +66,7 @@ class Code:
         self, node: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda, name: str, line: int
     ) -> None:
         arguments = node.args
-        self.node = node
+        self._node = node
         self.name = name
         self.line = line
         self.args = [argument.arg for argument in (*arguments.posonlyargs, *arguments.args)]
@@ -76,6 +78,17 @@ class Code:
         self.is_async = False
         self.body: Callable[[Frame], Any] | None = None
         self.compile: Callable[[Code], Callable[[Frame], Any]] | None = None
+
+    @property
+    def arguments(self) -> ast.arguments:
+        """The parameters as they are written."""
+        return self._node.args
+
+    @property
+    def node(self) -> ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda:
+        """What the function is made from, with its body: parsed anew if it is a library's."""
+        made: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda = filled(self._node)
+        return made
 
 
 class BoundMethod:

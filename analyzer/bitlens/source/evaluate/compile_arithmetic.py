@@ -31,26 +31,27 @@ _OPERATORS = (
 
 
 class Arithmetic:
-    """A comprehension over one variable whose element and tests are arithmetic."""
+    """A comprehension over one variable whose element and tests are arithmetic; NotArithmetic if not."""
 
-    def __init__(self, machine: Machine, variable: str) -> None:
+    def __init__(self, machine: Machine, variable: str, element: ast.expr, tests: list[ast.expr]) -> None:
         self.machine = machine
         self.variable = variable
         self.free: dict[str, None] = {}
         self.called: list[tuple[ast.expr, int]] = []
         self.nodes = 0
         self.function: Callable[..., list[Any]] | None = None
-
-    def compile(self, element: ast.expr, tests: list[ast.expr]) -> None:
-        """Make the function of the items, the powers, the free names and the called functions. Raises
-        NotArithmetic."""
-        target = ast.Name(self.variable, ast.Store())
+        target = ast.Name(variable, ast.Store())
         clause = ast.comprehension(target, ast.Name(".items", ast.Load()), [self._of(t) for t in tests], 0)
-        body = ast.ListComp(self._of(element), [clause])
-        names = [".items", ".power", *self.free, *(f".call{index}" for index in range(len(self.called)))]
-        parameters = ast.arguments([], [ast.arg(name) for name in names], None, [], [], None, [])
-        tree = ast.fix_missing_locations(ast.Expression(ast.Lambda(parameters, body)))
-        self.function = eval(compile(tree, "<arithmetic>", "eval"), {"__builtins__": {}})
+        self.body = ast.ListComp(self._of(element), [clause])
+
+    def _compiled(self) -> Callable[..., list[Any]]:
+        """The function of the items, the power, the free names and the called functions."""
+        if self.function is None:
+            names = [".items", ".power", *self.free, *(f".call{index}" for index in range(len(self.called)))]
+            parameters = ast.arguments([], [ast.arg(name) for name in names], None, [], [], None, [])
+            tree = ast.fix_missing_locations(ast.Expression(ast.Lambda(parameters, self.body)))
+            self.function = eval(compile(tree, "<arithmetic>", "eval"), {"__builtins__": {}})
+        return self.function
 
     def _of(self, node: ast.expr) -> ast.expr:
         self.nodes += 1
@@ -105,17 +106,17 @@ class Arithmetic:
         Python raises."""
         values = [self._value(name, frame) for name in self.free]
         functions = [self._function(node, count, frame) for node, count in self.called]
-        if self.function is None or not all(map(_is_number, values)) or None in functions:
+        if not all(map(_is_number, values)) or None in functions:
             return None
         if type(items) is not range and not all(map(_is_number, items)):
             return None
         self.machine.allocate(len(items))
-        power = self.machine.binary(ast.Pow)
+        function, power = self._compiled(), self.machine.binary(ast.Pow)
         result: list[Any] = []
         for start in range(0, len(items), CHUNK):
             chunk = items[start : start + CHUNK]
             self.machine.charge(len(chunk))
-            result += self.function(chunk, power, *values, *functions)
+            result += function(chunk, power, *values, *functions)
         return result
 
     def _value(self, name: str, frame: Frame) -> Any:
@@ -152,12 +153,10 @@ def arithmetic(machine: Machine, node: Any) -> Arithmetic | None:
     clause = node.generators[0]
     if len(node.generators) > 1 or not isinstance(clause.target, ast.Name) or not hasattr(node, "elt"):
         return None
-    made = Arithmetic(machine, clause.target.id)
     try:
-        made.compile(node.elt, clause.ifs)
+        return Arithmetic(machine, clause.target.id, node.elt, clause.ifs)
     except NotArithmetic:
         return None
-    return made
 
 
 def _is_number(value: Any) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING, Any
 
-from bitlens.source.evaluate.compile_arithmetic import MINIMUM, Arithmetic, arithmetic
+from bitlens.source.evaluate.compile_arithmetic import MINIMUM, arithmetic
 from bitlens.source.evaluate.compile_calls import CallExpressions
 from bitlens.source.evaluate.compiler import Expression
 from bitlens.source.evaluate.scope import Frame, comprehension_scope
@@ -31,14 +31,7 @@ class Comprehensions(CallExpressions):
         clauses = [self._clause(generator, index) for index, generator in enumerate(node.generators)]
         self.scope = outer
         machine, kind = self.machine, type(node)
-        numbers: list[Arithmetic | None] = []
-
-        def computed(items: Any, inner: Frame) -> list[Any] | None:
-            if type(items) not in (range, list, tuple) or len(items) < MINIMUM:
-                return None
-            if not numbers:
-                numbers.append(arithmetic(machine, node))
-            return None if numbers[0] is None else numbers[0].run(items, inner)
+        numbers = arithmetic(machine, node)
 
         def run(f: Frame) -> Any:
             inner = Frame({}, f.module, f.up if f.is_class else f)
@@ -46,7 +39,8 @@ class Comprehensions(CallExpressions):
             machine.enter(inner)
             try:
                 items = first(f)
-                result = computed(items, inner)
+                many = type(items) in (range, list, tuple) and len(items) >= MINIMUM
+                result = numbers.run(items, inner) if numbers is not None and many else None
                 if result is None:
                     result = []
                     machine.comprehend(clauses, 0, items, inner, element, result)

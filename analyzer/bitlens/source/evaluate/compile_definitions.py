@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from typing import Any
+from typing import Any, cast
 
 from bitlens.source.evaluate.callables import Code, Function
 from bitlens.source.evaluate.compile_targets import Targets
@@ -94,7 +94,7 @@ class Definitions(Targets):
         code.is_generator = self.scope.has_yield
         code.is_async = isinstance(node, ast.AsyncFunctionDef)
         if not isinstance(node, ast.Lambda):
-            return self.body(nodes)
+            return self.body(nodes, lambda: cast(Any, code.node).body)
         value = self.expression(node.body)
 
         def evaluate(f: Frame) -> Any:

@@ -31,20 +31,20 @@ class Statements(Flow):
 
         return run
 
-    def body(self, nodes: list[ast.stmt]) -> Action:
+    def body(self, nodes: list[ast.stmt], again: Callable[[], list[ast.stmt]] | None = None) -> Action:
         """A function's body: a statement that the evaluator cannot run is reported, and the next one is
-        run."""
-        machine = self.machine
-        actions = [(self.statement(node), node.lineno + self.offset, node) for node in nodes]
+        run. `again` gives the nodes, which are then not kept."""
+        machine, again = self.machine, again or (lambda: nodes)
+        actions = [(self.statement(node), node.lineno + self.offset) for node in nodes]
 
         def run(f: Frame) -> Any:
-            for action, line, node in actions:
+            for index, (action, line) in enumerate(actions):
                 try:
                     signal = action(f)
                 except Control:
                     raise
                 except Exception as error:
-                    if not machine.recover(error, f, line, makes(node)):
+                    if not machine.recover(error, f, line, makes(again()[index])):
                         raise
                     continue
                 if signal is not None:

@@ -34,4 +34,4 @@ class Compiler:
     function_value: Callable[[Any, str], Expression]
     """The closure that makes a function."""
     block: Callable[[list[ast.stmt]], Action]
-    body: Callable[[list[ast.stmt]], Action]
+    body: Callable[..., Action]

@@ -115,12 +115,13 @@ class Loader(Finder):
         self.machine.report("not-evaluated", f"evaluation stops here: {describe(error)}", module.file, line)
 
     def _execute(self, statement: Statement, frame: Frame) -> None:
-        if frame.module.file is not None and not statement.library and not statement.is_lowered:
+        known = statement.bodies is not None if statement.library else statement.is_lowered
+        if frame.module.file is not None and not known:
             self.touched.add(frame.module.file)
         if self._is_library(frame.module):
             self.evaluated += len(statement.text)
         compiler = Statements(self.machine, statement.line - 1)
-        for node in statement.nodes:
+        for node in statement.hollow:
             frame.line = statement.line
             compiler.statement(node)(frame)
 

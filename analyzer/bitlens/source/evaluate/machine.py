@@ -54,6 +54,8 @@ class Machine(Errors):
         self.undoing = Undoing()
         self.builtins = {**self.exceptions, **builtin_table(self)}
         self.overrides: dict[tuple[str, str], Callable[[Any], Any]] = {}
+        self.names: dict[tuple[str, str], Callable[[Frame], Any]] = {}
+        """The closures that read names, by what kind of name it is."""
         self.inside_torch = 0
         """Depth of code of torch itself, whose modules belong to the line that called it."""
 

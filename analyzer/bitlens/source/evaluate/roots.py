@@ -234,8 +234,8 @@ def _annotated(machine: Machine, function: Function, name: str) -> Any:
     from bitlens.source.evaluate.compile_statements import Statements
     from bitlens.source.evaluate.scope import Frame
 
-    node: Any = function.code.node
-    every = (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs)
+    arguments = function.code.arguments
+    every = (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs)
     annotation = next((argument.annotation for argument in every if argument.arg == name), None)
     if annotation is None:
         return MISSING

@@ -21,8 +21,8 @@ from bitlens.source.local_files import is_installed
 from bitlens.source.statements import parse
 from bitlens.source.store import LoweredStore
 
-LIBRARIES = 12_000_000
-"""Characters of libraries' statements that stay evaluated, at about 25 bytes each."""
+LIBRARIES = 30_000_000
+"""Characters of libraries' statements that stay evaluated, at about 15 bytes each."""
 _PROJECT = (".git", ".hg", "pyproject.toml", "setup.py", "setup.cfg")
 _PAPERS = ("README*", "LICENSE*", "requirements*.txt", "environment*.y*ml")
 _HIGHEST = 6
