@@ -20,6 +20,7 @@ from bitlens.worker.measure import Measurer
 from bitlens.worker.wire import Job
 from safetensors.torch import load_file, save_file
 from torch import nn
+from transformers import BertConfig, BertModel
 
 BY_ROWS = (
     "quanto.qint8",
@@ -189,6 +190,25 @@ def test_the_class_is_not_built_for_an_estimate(checkpoint: Path, monkeypatch: p
     (checkpoint.parent / "config.json").write_text('{"model_type": "bert", "architectures": ["BertModel"]}')
     monkeypatch.setattr(stored, "build_from_config", None)
     assert [e["path"] for e in events_of(checkpoint.parent, estimate=True) if e["event"] == "estimate"]
+
+
+def test_what_was_looked_at_by_name_is_not_read_again_for_the_class(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes = {"hidden_size": 384, "num_attention_heads": 6, "num_hidden_layers": 1, "intermediate_size": 1536}
+    BertModel(BertConfig(**sizes, vocab_size=1000)).save_pretrained(tmp_path)
+    read: list[str] = []
+    whole = SafetensorsFile.rows
+    monkeypatch.setattr(
+        SafetensorsFile, "rows", lambda self, name, drawn: (read.append(name), whole(self, name, drawn))[1]
+    )
+    monkeypatch.setattr(stream, "ESTIMATED_FROM", 1000)
+    monkeypatch.setattr(stored, "ESTIMATED_FROM", 1000)
+    events = events_of(tmp_path)
+    assert [event["class"] for event in events if event["event"] == "model"] == ["safetensors", "BertModel"]
+    guesses = [e for e in events if e["event"] == "estimate" and e["path"].endswith("output.dense")]
+    assert len(guesses) == 4 and guesses[0]["schemes"] == guesses[2]["schemes"]
+    assert read and len(read) == len(set(read))
 
 
 def test_buffers_have_no_part_in_what_is_known(tmp_path: Path) -> None:

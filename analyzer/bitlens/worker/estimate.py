@@ -17,6 +17,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Callable, NamedTuple
 
 import torch
@@ -27,6 +28,7 @@ from bitlens.backends import LayerFacts
 from bitlens.worker.chunks import BlockChunk, Read, Weight, Workspace
 from bitlens.worker.measure import Measurer
 from bitlens.worker.passes import Streamer
+from bitlens.worker.remembered import Origin
 from bitlens.worker.sampling import Part, Plan, plan
 
 _NORMAL = 1.959963984540054
@@ -37,6 +39,8 @@ _MISSED_ABOVE, _MISSED_BELOW = 5, 3
 _HEAVIEST_TAIL = 0.8
 """A heavier tail (as an exponent) would say that nothing is known at all."""
 
+Samples = dict["tuple[Origin, int, str]", "Sample"]
+"""By place in a file of weights, axis and scheme id."""
 Rows = Callable[[str, Sequence[int]], Tensor]
 """Gives some indices of a tensor's first dimension."""
 
@@ -61,8 +65,9 @@ class Sample(NamedTuple):
 class Estimator:
     """Estimates layers of one model, and the whole model from what its layers gave."""
 
-    def __init__(self, scheme_ids: Sequence[str], seed: int = 0) -> None:
-        """Another `seed` draws other rows. Raises UnknownScheme."""
+    def __init__(self, scheme_ids: Sequence[str], seed: int = 0, samples: Samples | None = None) -> None:
+        """Another `seed` draws other rows; `samples` are known already. Raises UnknownScheme."""
+        self._known: Samples = {} if samples is None else samples
         self._schemes = [schemes.get(id) for id in dict.fromkeys(scheme_ids)]
         self._seed = seed
         self._sizes = Measurer([scheme.id for scheme in self._schemes])
@@ -81,16 +86,18 @@ class Estimator:
         tensors: Mapping[str, Tensor],
         rows: Rows | None = None,
         planned: Plan | None = None,
+        origins: Mapping[str, Origin] = MappingProxyType({}),
     ) -> dict[str, dict[str, Any]]:
         """As `Measurer.layer`: bytes are exact, errors are estimates with their `interval`.
 
-        `rows` reads rows of a tensor where it can be done without the others, else `tensors` are read.
+        `rows` reads rows of a tensor where it can be done without the others, else `tensors` are read, and
+        neither of a tensor of `origins` that was looked at already.
         """
         planned = planned or self.plan(facts, frozenset(tensors))
         results = self._sizes.layer(facts, None)
         found: dict[str, list[Sample]] = defaultdict(list)
         for part in planned.parts:
-            for id, sample in self._look(part, tensors, rows).items():
+            for id, sample in self._look_once(part, tensors, rows, origins.get(part.tensor)).items():
                 found[id].append(sample)
         for id, samples in found.items():
             if id not in planned.unknown:
@@ -106,6 +113,26 @@ class Estimator:
             if id not in self._unknown:
                 totals[id].update(_measures(samples))
         return totals
+
+    def new(self, part: Part, origin: Origin | None) -> Part | None:
+        """The part for the schemes of which nothing is known; None where all are."""
+        new = {
+            id: scheme
+            for id, scheme in part.schemes.items()
+            if origin is None or (origin, part.axis, scheme.id) not in self._known
+        }
+        return part._replace(schemes=new) if new else None
+
+    def _look_once(
+        self, part: Part, tensors: Mapping[str, Tensor], rows: Rows | None, origin: Origin | None
+    ) -> dict[str, Sample]:
+        new = self.new(part, origin)
+        found = self._look(new, tensors, rows) if new else {}
+        if origin is None:
+            return found
+        for id, sample in found.items():
+            self._known[origin, part.axis, part.schemes[id].id] = sample
+        return {id: self._known[origin, part.axis, scheme.id] for id, scheme in part.schemes.items()}
 
     def _look(self, part: Part, tensors: Mapping[str, Tensor], rows: Rows | None) -> dict[str, Sample]:
         """Read what is asked for, once for all formats."""

@@ -13,7 +13,7 @@ from bitlens.backends.facts import LayerFacts, TensorFacts
 from bitlens.schemes.base import Scheme
 from bitlens.worker import lanes
 from bitlens.worker.checkpoints.base import scattered_reads
-from bitlens.worker.estimate import Estimator, Rows
+from bitlens.worker.estimate import Estimator, Rows, Samples
 from bitlens.worker.failure import Failure
 from bitlens.worker.histogram import histogram
 from bitlens.worker.kernels.transfer import transferred
@@ -87,6 +87,7 @@ class Stream:
         self._send = send
         self._memory = Memory(job.cache, job.device)
         self._measurer = Measurer(job.schemes)
+        self._samples: Samples = {}
 
     def begin(self, **facts: Any) -> None:
         """Announce the model: class, weights, weights_from, layers (their number), notes."""
@@ -176,11 +177,13 @@ class Stream:
         return [] if self._job.estimate else sorted(sources, key=_largest_first)
 
     def estimates(self, sources: Sequence[LayerSource], done: Callable[[], None] = lambda: None) -> None:
-        """Send an estimate of each layer and of the whole."""
-        estimator = Estimator(self._job.schemes)
+        """Send an estimate of each layer and of the whole; a second time nothing is looked at again."""
+        estimator = Estimator(self._job.schemes, samples=self._samples)
         for source, planned in _expected(sources, estimator):
             with scattered_reads():
-                schemes = estimator.layer(_facts(source), _Values(source), source.rows, planned)
+                schemes = estimator.layer(
+                    _facts(source), _Values(source), source.rows, planned, source.origins
+                )
             self._send({**_described(source), "event": "estimate", "schemes": schemes})
             done()
         self._send({"event": "totals", "schemes": estimator.totals(), "dtypes": dtypes_of(sources)})
@@ -226,7 +229,7 @@ def _expected(sources: Sequence[LayerSource], estimator: Estimator) -> Iterator[
     for source in sources:
         planned = estimator.plan(_facts(source), source.stored)
         for part in planned.parts:
-            if source.expect:
+            if source.expect and estimator.new(part, source.origins.get(part.tensor)):
                 source.expect(part.tensor, None if part.axis else part.rows)
         waiting.append((source, planned))
         if len(waiting) > EXPECTED_LAYERS:
