@@ -90,13 +90,14 @@ def _dataclasses(machine: Machine) -> dict[str, Any]:
 def _enum(machine: Machine) -> dict[str, Any]:
     base = ClassValue("Enum", [], {})
     base.traits.add("enum")
+    kinds = {"IntEnum": [int, base], "StrEnum": [str, base], "Flag": [base], "IntFlag": [int, base]}
+    classes = {"Enum": base, **{name: ClassValue(name, bases, {}) for name, bases in kinds.items()}}
+    meta = ClassValue("EnumMeta", [type], {})
+    for cls in classes.values():
+        cls.metaclass = meta
     return {
-        "Enum": base,
-        "IntEnum": ClassValue("IntEnum", [int, base], {}),
-        "StrEnum": ClassValue("StrEnum", [str, base], {}),
-        "Flag": ClassValue("Flag", [base], {}),
-        "IntFlag": ClassValue("IntFlag", [int, base], {}),
-        "EnumMeta": ClassValue("EnumMeta", [type], {}),
+        **classes,
+        **dict.fromkeys(("EnumMeta", "EnumType"), meta),
         "auto": Native("auto", lambda args, kwargs: Unknown("auto")),
         "unique": Native("unique", lambda args, kwargs: args[0]),
     }

@@ -1,5 +1,6 @@
 # ruff: noqa
 # What classes and functions are asked for, and functions chosen by class.
+import enum
 import functools
 import string
 from abc import ABC
@@ -108,6 +109,17 @@ def annotated(first: int, second: "str" = "a") -> float:
     """Says what it is"""
 
 
+class Mode(str, enum.Enum):
+    CAT = "cat"
+    ADD = "add"
+
+
+def option(text, known):
+    if isinstance(known, enum.EnumMeta) and text in {item.value for item in known}:
+        return known(text)
+    raise ValueError(text)
+
+
 class Asked(nn.Module):
     def __init__(self):
         super().__init__()
@@ -119,6 +131,7 @@ class Asked(nn.Module):
         self.letters = nn.Linear(len(string.ascii_lowercase), len(string.digits + string.punctuation))
         self.address = nn.Linear(len(urlsplit("hub://owner/name").netloc), len(urlparse("/a/b.c").path))
         self.device = nn.Linear(4 if torch.device("cuda:1").type == "cuda" else 2, torch.device("cuda", 3).index)
+        self.mode = nn.Linear(len(option("add", Mode).value), 2 if isinstance(Mode, type) else 1)
         self.scalar = nn.Linear(np.int64(6), int(np.float32(2)) * (2 if np.dtype(np.uint8).kind == "u" else 1))
         self.base = nn.Linear(len(Narrow.__base__.__name__), len(Narrow.__mro__[1].__name__))
 
