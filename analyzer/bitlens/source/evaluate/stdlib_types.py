@@ -90,7 +90,12 @@ def _dataclasses(machine: Machine) -> dict[str, Any]:
 def _enum(machine: Machine) -> dict[str, Any]:
     base = ClassValue("Enum", [], {})
     base.traits.add("enum")
-    kinds = {"IntEnum": [int, base], "StrEnum": [str, base], "Flag": [base], "IntFlag": [int, base]}
+    kinds: dict[str, list[Any]] = {
+        "IntEnum": [int, base],
+        "StrEnum": [str, base],
+        "Flag": [base],
+        "IntFlag": [int, base],
+    }
     classes = {"Enum": base, **{name: ClassValue(name, bases, {}) for name, bases in kinds.items()}}
     meta = ClassValue("EnumMeta", [type], {})
     for cls in classes.values():
