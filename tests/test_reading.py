@@ -34,6 +34,7 @@ PRETRAINED = (
     "shorter()",
     "four_bits()",
     "by_quanto()",
+    "by_torchao()",
 )
 
 
@@ -93,3 +94,10 @@ def test_a_quantized_model_is_what_its_library_makes(worker: Worker, selection: 
 @pytest.mark.parametrize("selection", PRETRAINED)
 def test_a_checkpoint_on_this_machine_is_what_transformers_loads(worker: Worker, selection: str) -> None:
     compare(worker, FIXTURES / "pretrained.py", selection)
+
+
+@pytest.mark.parametrize("quantized", ["prepared_and_converted()", "by_hqq()"])
+def test_what_the_source_does_not_tell_of_a_quantized_model_is_unknown(quantized: str) -> None:
+    static = static_report(str(FIXTURES / "untold.py"), quantized)
+    assert all(model.bytes is None for model in static.models)
+    assert static.problems or static.models
