@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from bitlens.measurement import Line, Model
+from bitlens.measurement import Certainty, Line, Model
 from bitlens.problems import Problem
 
 
@@ -40,6 +41,11 @@ class Compared:
         return exact and (self.source is not None or self.worker is not None)
 
     @property
+    def is_whole(self) -> bool:
+        """Whether the line makes the model and none of its layers."""
+        return any(said is not None and said.paths == ("",) for said in (self.source, self.worker))
+
+    @property
     def difference(self) -> str | None:
         """The first thing about which the two do not agree; None where they agree or one does not know."""
         if not self.known:
@@ -55,8 +61,7 @@ class Compared:
 
 def compared(source: Model, worker: Model, file: str | None = None) -> Iterator[Compared]:
     """Every line of two models of one root, or those of one file, in order."""
-    said = {(line.file, line.line): line for line in source.lines}
-    found = {(line.file, line.line): line for line in worker.lines}
+    said, found = _lines(source), _lines(worker)
     for place in sorted({*said, *found}):
         if file is None or place[0] == file:
             yield Compared(
@@ -64,10 +69,20 @@ def compared(source: Model, worker: Model, file: str | None = None) -> Iterator[
             )
 
 
+def _lines(model: Model) -> dict[tuple[str, int], Line]:
+    """By place; that of the model itself, where it makes no other layers, holds all of it."""
+    found = {(line.file, line.line): line for line in model.lines}
+    if model.file is not None and model.line is not None:
+        certainty: Certainty = "unknown" if model.parameters is None else "exact"
+        place = os.path.abspath(model.file), model.line
+        found.setdefault(place, Line(*place, ("",), 1, model.parameters, model.bytes, certainty))
+    return found
+
+
 def _said(line: Line | None, model: Model) -> Said | None:
     if line is None:
         return None
-    below = tuple(f"{path}." for path in line.paths)
+    below = tuple(f"{path}." if path else "" for path in line.paths)
     layers = (layer for layer in model.layers if layer.path in line.paths or layer.path.startswith(below))
     dtypes = {t.dtype for layer in layers for t in layer.tensors if t.kind == "parameter"}
     return Said(
@@ -84,6 +99,7 @@ def _said(line: Line | None, model: Model) -> Said | None:
 def difference(source: Model, worker: Model) -> Problem | None:
     """A note on the first line about which source and worker do not agree; None where there is none."""
     different = [one for one in compared(source, worker) if one.difference is not None]
+    different.sort(key=lambda one: one.is_whole)
     if not different:
         return None
     first = different[0]

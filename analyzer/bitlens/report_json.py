@@ -90,14 +90,14 @@ def _plain_fields(value: Any, base: Path) -> dict[str, Any]:
     return plain
 
 
-def _known(kind: type[Any], data: Mapping[str, Any], **given: Any) -> Any:
+def _known(kind: Any, data: Mapping[str, Any], **given: Any) -> Any:
     """A result type from the keys that it has; `given` holds the fields that need more than a copy."""
     copied = {name: item for name, item in data.items() if name in _names(kind) and name not in given}
     return kind(**copied, **given)
 
 
 @cache
-def _names(kind: type[Any]) -> frozenset[str]:
+def _names(kind: Any) -> frozenset[str]:
     return frozenset(field.name for field in dataclasses.fields(kind))
 
 

@@ -79,7 +79,7 @@ def _cell(name: str, said: Said | None) -> str:
         return UNKNOWN
     if isinstance(value, tuple):
         more = f" and {len(value) - _MOST_PATHS} more" if len(value) > _MOST_PATHS else ""
-        return ", ".join(value[:_MOST_PATHS]) + more
+        return ", ".join(one or "(itself)" for one in value[:_MOST_PATHS]) + more
     return (
         f"{value:,} ({size(value)})"
         if name == "bytes"
