@@ -132,3 +132,16 @@ def test_eval_at_the_top_of_a_file_finds_what_a_star_imported(tmp_path: Path) ->
     write(tmp_path, {"layers.py": LAYERS, "net.py": "from layers import *\nmodel = eval('Swish')()\n"})
     made = evaluate(tmp_path / "net.py", "model")
     assert [module.path for module in made.modules] == ["", "scale"]
+
+
+def test_a_module_that_replaces_itself_is_what_an_import_gives(tmp_path: Path) -> None:
+    """And only for the program that did so: the next one finds modules again."""
+    lazy = "import sys\n\n\nclass Lazy:\n    width = 3\n\n\nsys.modules[__name__] = Lazy()\n"
+    write(tmp_path, {"lazy.py": lazy, "other.py": "from torch import nn\n\nlayer = nn.Linear(4, 5)\n"})
+    text = (
+        "import lazy\nfrom lazy import width\nfrom torch import nn\n\nlayer = nn.Linear(width, lazy.width)\n"
+    )
+    write(tmp_path, {"net.py": text})
+    for file, parameters in (("net.py", 12), ("other.py", 25), ("net.py", 12)):
+        made = evaluate(tmp_path / file, "layer")
+        assert sum(p.elements or 0 for p in made.modules[0].parameters) == parameters

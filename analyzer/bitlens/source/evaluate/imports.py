@@ -37,6 +37,9 @@ class Imports(Loader):
             return module.attributes[name]
         if name == "__dict__":
             return module.vars
+        itself = self.modules.get(module.name)
+        if itself is not None and not isinstance(itself, Namespace):
+            return self.machine.getattr(itself, name)
         special = module.vars.get("__getattr__", MISSING)
         if module.fallback is not None:
             return self._from_fallback(module, name)

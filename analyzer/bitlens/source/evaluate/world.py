@@ -79,7 +79,9 @@ class World:
         before, imports.own = imports.paths, [] if self.stays else own
         imports.paths = [*imports.own, *self.libraries]
         for known, module in list(imports.modules.items()):
-            if module.file is None:
+            if not isinstance(module, Namespace):
+                del imports.modules[known]
+            elif module.file is None:
                 if module.is_package:
                     del imports.modules[known]
             elif not self._installed(known, module.file):
