@@ -4,8 +4,9 @@ import gc
 from pathlib import Path
 
 import pytest
-from bitlens.source.evaluate import evaluate, heap
+from bitlens.source.evaluate import evaluate, front, heap
 from bitlens.source.evaluate.values import ClassValue
+from bitlens.source.evaluate.world import world_for
 
 PROGRAM = """\
 from torch import nn
@@ -38,6 +39,17 @@ def test_garbage_is_looked_for_once_there_may_be_enough(
 
 def test_a_process_that_set_the_collector_up_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(heap, "_USUAL", (1, 1, 1))
-    gc.unfreeze()
-    heap.Heap().settle(0, False)
-    assert gc.get_freeze_count() == 0
+    assert not heap.HEAP.rest()
+    assert gc.isenabled()
+
+
+def test_a_mistake_of_ours_costs_one_evaluation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "net.py"
+    file.write_text(PROGRAM.format(size=3))
+    first = world_for(()).machine
+    monkeypatch.setattr(front, "records", None)
+    with pytest.raises(TypeError):
+        evaluate(file, "Mine")
+    monkeypatch.undo()
+    assert evaluate(file, "Mine").modules[1].parameters[0].shape == (2, 3)
+    assert world_for(()).machine is not first

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import gc
 import os
 import sys
 import threading
@@ -15,6 +14,7 @@ from bitlens.problems import BitlensError, Problem
 from bitlens.source.data_files import read_data
 from bitlens.source.evaluate.compile_statements import Statements
 from bitlens.source.evaluate.construction import Construction, records
+from bitlens.source.evaluate.heap import HEAP
 from bitlens.source.evaluate.limits import Limits, describe
 from bitlens.source.evaluate.machine import Machine
 from bitlens.source.evaluate.namespace import Namespace
@@ -146,9 +146,7 @@ def _deep(world: World, work: Callable[[], Result]) -> Result:
         except BaseException as error:
             outcome.append((False, error))
 
-    before, recursion, collecting = threading.stack_size(STACK), sys.getrecursionlimit(), gc.isenabled()
-    # Nearly nothing made here is garbage before the end, and looking for it takes a third of the time.
-    gc.disable()
+    before, recursion, resting = threading.stack_size(STACK), sys.getrecursionlimit(), HEAP.rest()
     sys.setrecursionlimit(max(recursion, RECURSION))
     try:
         thread = threading.Thread(target=run, name="bitlens-evaluate", daemon=True)
@@ -157,11 +155,12 @@ def _deep(world: World, work: Callable[[], Result]) -> Result:
     finally:
         threading.stack_size(before)
         sys.setrecursionlimit(recursion)
-        if collecting:
+        if resting:
             world.settle()
-            gc.enable()
     done, value = outcome[0]
     if not done:
+        # A mistake of ours may have left anything behind.
+        world.machine.imports.halted |= not isinstance(value, BitlensError)
         raise value
     result: Result = value
     return result
