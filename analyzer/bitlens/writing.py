@@ -13,7 +13,11 @@ def write_whole(path: Path, data: bytes, mode: int | None = None) -> None:
     """
     import tempfile  # slow to import for those who only read
 
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    except OSError as error:
+        error.filename = str(path)  # not a name that nobody has heard of
+        raise
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(data)

@@ -175,7 +175,8 @@ def test_output_into_no_folder_is_said(
     measured: Report, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert cli.main(["analyze", "net.py", "--output", str(tmp_path / "no" / "report")]) == 2
-    assert "No such file or directory" in capsys.readouterr().err
+    where = tmp_path / "no" / "report"
+    assert capsys.readouterr().err == f"bitlens: {where}: No such file or directory\n"
 
 
 def test_a_reader_that_leaves_is_no_failure() -> None:
