@@ -148,6 +148,12 @@ def test_lenses_stand_on_models_and_their_classes_alone(analysed: Analysed) -> N
     assert next(lens.title for lens in found if lens.line == MODEL) == "Measure again"
 
 
+def test_sums_of_a_measurement_that_runs_say_so(analysed: Analysed) -> None:
+    for complete, words in ((True, "measured · model tree"), (False, "measured so far · model tree")):
+        titles = [lens.title for lens in lenses(analysed(complete=complete), None)]
+        assert any(title.endswith(words) for title in titles)
+
+
 def test_a_running_measurement_can_be_cancelled_from_its_lens(analysed: Analysed) -> None:
     found = lenses(analysed(), Activity("model", 3, 9))
     (first, _) = [lens for lens in found if lens.line == MODEL]

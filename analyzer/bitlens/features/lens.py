@@ -81,7 +81,8 @@ def _numbers(analysis: Analysis, site: Site) -> Placed | None:
 def summary(placed: Placed) -> str:
     """`22.7M parameters · 90.9 MB, measured`."""
     model = placed.numbers.model
-    words = placed.numbers.origin + (", stale" if placed.stale else "")
+    words = placed.numbers.origin + ("" if placed.numbers.complete else " so far")
+    words += ", stale" if placed.stale else ""
     root = f" for {placed.numbers.root}" if placed.numbers.root and placed.numbers.root != model.name else ""
     total = size(model.memory)
     return f"{count(model.parameters)} parameters · {total}, {words}{root} · model tree"
