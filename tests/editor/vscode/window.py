@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pytest
 from playwright.sync_api import Error, Locator, Page, expect
 
 PATIENCE = 120_000
@@ -57,7 +58,13 @@ class Window:
     def choose(self, row: Locator, title: str) -> None:
         """Choose from the context menu of a row."""
         row.click(button="right", timeout=PATIENCE)
-        self.page.locator(".monaco-menu .action-label").filter(has_text=title).first.click(timeout=PATIENCE)
+        item = self.page.locator(".monaco-menu .action-label").filter(has_text=title).first
+        for _ in range(10):  # VS Code ignores a click that comes too soon after the menu
+            item.click(timeout=PATIENCE)
+            self.page.wait_for_timeout(500)
+            if not item.is_visible():
+                return
+        pytest.fail(f"the menu stays open after a click on {title!r}")
 
     def caret(self, line: int, column: int = 1) -> None:
         """Put the caret somewhere (both from 1)."""
