@@ -13,7 +13,6 @@ import hashlib
 import io
 import threading
 import tokenize
-import warnings
 from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -242,9 +241,7 @@ def _quickly(text: str) -> tuple[ast.stmt, ...] | None:
 def _explained(text: str, error: cst.ParserSyntaxError) -> Failure:
     """libcst only says that a statement is wrong; Python's own parser mostly says what is."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            ast.parse(text)
+        parsed(text)
     except SyntaxError as said:
         return Failure(said.lineno or error.raw_line, said.offset or 1, f"syntax error: {said.msg}")
     except (ValueError, RecursionError, MemoryError):

@@ -2,8 +2,8 @@
 
 One file for each source text, named by its hash: a header, a checksum, and for each statement where it
 stands, where the bodies of its functions do, and either nothing or its pickled, compressed nodes. Reading
-trusts nothing: a wrong header or
-checksum, or a pickle that names anything but `ast` nodes, is as if the file were not there.
+trusts nothing: a wrong header or checksum, or a pickle that names anything but `ast` nodes, is as if the file
+were not there.
 """
 
 from __future__ import annotations

@@ -145,7 +145,7 @@ class Estimator:
         return self.drawn(weight.index_select(0, torch.tensor(part.rows, device=weight.device)), part)
 
     def _whole(self, weight: Tensor, part: Part) -> dict[str, Sample]:
-        sums = self._streamer.measure(weight, list({one.id: one for one in part.schemes.values()}.values()))
+        sums = self._streamer.measure(weight, part.used)
         found = {}
         for id, scheme in part.schemes.items():
             one = sums[scheme.id]
@@ -159,7 +159,7 @@ class Estimator:
         """What schemes do to the drawn rows (k * together, ...) of a tensor."""
         units = len(values) // part.together
         dtype = str(values.dtype).rpartition(".")[2]
-        used = list({one.id: one for one in part.schemes.values()}.values())
+        used = part.used
         weight = Weight(values, part.shape, dtype, used)
         read = Read(self._workspace, weight.flat, 0, weight.flat.numel())
         used.sort(key=lambda scheme: weight.blocks[scheme.id])

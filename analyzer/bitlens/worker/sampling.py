@@ -45,6 +45,11 @@ class Part(NamedTuple):
     schemes: dict[str, Scheme]
     """By the id that was asked for, the scheme that the library takes."""
 
+    @property
+    def used(self) -> list[Scheme]:
+        """The schemes, each once."""
+        return list({scheme.id: scheme for scheme in self.schemes.values()}.values())
+
 
 class Plan(NamedTuple):
     """What is looked at of one layer."""

@@ -139,7 +139,8 @@ class Finder:
         """A module by its absolute name, not yet evaluated; None where there is no such module."""
         found = self.modules.get(name)
         if found is not None:
-            return found if isinstance(found, Namespace) else self._stand_in(name, found)
+            # Of what a program put there instead of a module, `get` finds the members by the name.
+            return found if isinstance(found, Namespace) else Namespace(name)
         top = name.partition(".")[0]
         if top == "torch" or top in OPAQUE or (top in self.stdlib and self.locate(name) is None):
             if top in OPAQUE and self.locate(top) is None and top not in self.modules:
@@ -153,12 +154,6 @@ class Finder:
         made.attributes["__package__"] = name if place[1] else name.rpartition(".")[0]
         made.plumbing = name in self.plumbing
         self.modules[name] = made
-        return made
-
-    def _stand_in(self, name: str, value: Any) -> Namespace:
-        """A module for what a program put into `sys.modules` in the place of one."""
-        made = Namespace(name)
-        made.fallback = lambda member: self.machine.getattr(value, member)
         return made
 
     def _opaque(self, name: str) -> Namespace:

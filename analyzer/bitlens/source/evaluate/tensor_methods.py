@@ -195,10 +195,10 @@ def _split(machine: Attributes, target: Tensor, args: list[Any], kwargs: dict[st
 
 def _pieces(target: Tensor, sizes: Any, axis: Any) -> tuple[Tensor, ...]:
     """The parts of a tensor along an axis; none where they are not known."""
-    shape = target.shape
-    if not shape or not isinstance(axis, int) or not -len(shape) <= axis < len(shape):
+    shape, at = target.shape, _place(target, axis)
+    if not shape or at is None:
         return ()
-    at, whole = axis % len(shape), shape[axis]
+    whole = shape[at]
     if type(sizes) is int and type(whole) is int and sizes > 0 and whole <= sizes * SMALL:
         sizes = [min(sizes, whole - start) for start in range(0, whole, sizes)]
     if not isinstance(sizes, list | tuple):
@@ -206,13 +206,19 @@ def _pieces(target: Tensor, sizes: Any, axis: Any) -> tuple[Tensor, ...]:
     return tuple(Tensor((*shape[:at], size, *shape[at + 1 :]), target.dtype) for size in sizes)
 
 
+def _place(target: Tensor, axis: Any) -> int | None:
+    """The axis counted from the first one; None where it is not known or there is no such one."""
+    rank = len(target.shape or ())
+    return axis % rank if type(axis) is int and -rank <= axis < rank else None
+
+
 def _chunk(machine: Attributes, target: Tensor, args: list[Any], kwargs: dict[str, Any]) -> Any:
     count = args[0] if args else kwargs.get("chunks")
     axis = kwargs.get("dim", args[1] if len(args) > 1 else 0)
     if type(count) is not int or not 0 < count <= SMALL:
         return UNKNOWN
-    known = target.shape and type(axis) is int and -len(target.shape) <= axis < len(target.shape)
-    whole = target.shape[axis] if target.shape and known else None
+    at = _place(target, axis)
+    whole = target.shape[at] if target.shape and at is not None else None
     pieces = _pieces(target, -(-whole // count), axis) if type(whole) is int and whole else ()
     return pieces or tuple(Tensor(None, target.dtype) for _ in range(count))
 
