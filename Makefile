@@ -42,7 +42,8 @@ vsix: $(VENV)/.test $(EXTENSION)/node_modules/.package-lock.json
 
 # Pictures of what was seen are left in $(EDITOR)/screenshots.
 test-editor: vsix $(EDITOR)/.installed
-	BITLENS_CODE_SERVER=$(CURDIR)/$(EDITOR)/code-server $(BIN)/python -m pytest tests/editor/vscode
+	BITLENS_CODE_SERVER=$(CURDIR)/$(EDITOR)/code-server $(BIN)/python -m pytest tests/editor/vscode \
+		--reruns 1 --only-rerun TimeoutError --only-rerun 'Locator expected'
 
 format: $(VENV)/.test
 	$(BIN)/ruff check --fix .

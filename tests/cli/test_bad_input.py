@@ -224,7 +224,7 @@ def heed_ctrl_c() -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
-def until(condition: Callable[[], bool], seconds: float = 60) -> None:
+def until(condition: Callable[[], bool], seconds: float = 240) -> None:
     """Wait for what must happen soon; fail if it does not."""
     end = time.monotonic() + seconds
     while not condition():

@@ -225,7 +225,7 @@ class Editor:
         """Send a notification."""
         self._send({"method": method, "params": params})
 
-    def request(self, method: str, params: Message | None, seconds: float = 60) -> Any:
+    def request(self, method: str, params: Message | None, seconds: float = 240) -> Any:
         """The answer to a request; raises Refused."""
         self._id += 1
         mailbox = self._answers[self._id] = queue.Queue()
@@ -249,7 +249,7 @@ class Editor:
         """Run a command of the server."""
         return self.request("workspace/executeCommand", {"command": name, "arguments": list(arguments)})
 
-    def until(self, wanted: Callable[[Message], bool], seconds: float = 120) -> Message:
+    def until(self, wanted: Callable[[Message], bool], seconds: float = 240) -> Message:
         """The first message of the server, old or new, that is wanted."""
         deadline = time.monotonic() + seconds
         with self._arrived:
@@ -265,7 +265,7 @@ class Editor:
         self.until(lambda m: m["method"] == "$/progress" and m["params"]["value"]["kind"] == "end")
 
 
-def polled(look: Callable[[], Any], seconds: float = 60) -> Any:
+def polled(look: Callable[[], Any], seconds: float = 240) -> Any:
     """What `look` gives as soon as it gives something; for clients that are told nothing."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:

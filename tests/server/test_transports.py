@@ -33,7 +33,7 @@ def serving(way: str) -> Iterator[int]:
         process.wait()
 
 
-def connected(port: int, seconds: float = 60) -> socket.socket:
+def connected(port: int, seconds: float = 240) -> socket.socket:
     """As soon as the server listens."""
     end = time.monotonic() + seconds
     while True:

@@ -177,3 +177,15 @@ main()
 def test_slices_are_the_same_every_time() -> None:
     texts = [read(path) for path in sorted(FIXTURES.glob("*.py"))]
     assert [slices(program) for program in texts] == [slices(program) for program in texts]
+
+
+def test_layers_of_a_comprehension_are_no_models_of_their_own() -> None:
+    """They need its names, or are parts of the model that takes the list; `Net()` beside them is one."""
+    source = (
+        "from torch import nn\n"
+        "layers = [nn.Linear(a, b) for a, b in [(1, 2), (2, 3)]]\n"
+        "same = [nn.Linear(3, 3) for _ in range(2)]\n"
+        "model = nn.Sequential(*layers, *same)\n"
+        "count = sum(p.numel() for p in nn.Bilinear(1, 2, 3).parameters())\n"
+    )
+    assert [found.name for found in sliced(source)] == ["model", "Bilinear"]

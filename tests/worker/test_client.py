@@ -111,7 +111,7 @@ def test_an_endless_program_is_stopped_with_everything_that_it_started(tmp_path:
     found = problem(run(tmp_path, text, time_limit=4))
     assert found["code"] == "time-limit"
     assert "4 s" in found["message"]
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 60
     while _running(int(pid.read_text())) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert not _running(int(pid.read_text()))

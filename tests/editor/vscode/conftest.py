@@ -17,7 +17,7 @@ collect_ignore_glob = [] if TOOLS.is_absolute() else ["test_*.py"]
 
 if TOOLS.is_absolute():
     from editor.vscode.code_server import CodeServer, machine_settings
-    from editor.vscode.window import Window
+    from editor.vscode.window import PATIENCE, Window
     from playwright.sync_api import Browser, BrowserContext, sync_playwright
 
 PICTURES = ROOT / "build" / "editor" / "screenshots"
@@ -54,6 +54,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 def context(browser: Browser) -> Iterator[BrowserContext]:
     """A browser that reaches nothing but this machine."""
     found = browser.new_context(viewport={"width": 1280, "height": 800})
+    found.set_default_timeout(PATIENCE)
     found.route(lambda url: "127.0.0.1" not in url, lambda route: route.abort())
     yield found
     found.close()

@@ -56,6 +56,7 @@ def test_a_layer_of_a_library_jumps_into_its_source(opened: Opener) -> None:
     window = opened("library.py")
     window.hint("model = BertModel(", "KB")
     window.command("bitlens: Open Model Tree")
+    expect(window.row("pooler")).to_be_visible(timeout=PATIENCE)  # the tree takes the focus when it comes
     window.command("bitlens: Filter…")
     window.answer("word_embeddings")
     expect(window.row("pooler")).to_have_count(0, timeout=PATIENCE)

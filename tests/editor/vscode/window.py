@@ -10,6 +10,8 @@ from playwright.sync_api import Error, Locator, Page, expect
 
 PATIENCE = 120_000
 """Milliseconds; the machine may be busy with other work."""
+BOX = ".quick-input-widget input.input"
+"""Where VS Code takes text: one element for the palette and for every box that a command opens."""
 
 
 class Window:
@@ -35,7 +37,7 @@ class Window:
 
     def command(self, title: str) -> None:
         """Run a command from the palette, which closes when a command before it takes the focus."""
-        box = self.page.locator(".quick-input-widget input.input")
+        box = self.page.locator(BOX)
         for last in (False, False, True):
             self.page.keyboard.press("F1")
             try:
@@ -47,20 +49,20 @@ class Window:
         first = self.page.locator(".quick-input-list .monaco-list-row").first
         expect(first).to_contain_text(title.split(": ")[-1], timeout=PATIENCE)
         self.page.keyboard.press("Enter")
+        palette = self.page.locator(f'{BOX}[placeholder^="Type the name of a command"]')
+        palette.wait_for(state="hidden")
 
     def answer(self, text: str) -> None:
         """Type into the box that a command opened, and press Enter."""
-        box = self.page.locator(".quick-input-widget input.input")
-        box.wait_for(state="visible", timeout=PATIENCE)
-        box.fill(text)
+        self.page.locator(BOX).fill(text)
         self.page.keyboard.press("Enter")
 
     def choose(self, row: Locator, title: str) -> None:
         """Choose from the context menu of a row."""
-        row.click(button="right", timeout=PATIENCE)
+        row.click(button="right")
         item = self.page.locator(".monaco-menu .action-label").filter(has_text=title).first
         for _ in range(10):  # VS Code ignores a click that comes too soon after the menu
-            item.click(timeout=PATIENCE)
+            item.click()
             self.page.wait_for_timeout(500)
             if not item.is_visible():
                 return
@@ -70,7 +72,7 @@ class Window:
         """Put the caret somewhere (both from 1)."""
         self.page.locator(".editor-instance .monaco-editor, .monaco-editor").first.wait_for()
         self.page.keyboard.press("Control+g")
-        box = self.page.locator(".quick-input-widget input.input")
+        box = self.page.locator(BOX)
         box.wait_for(state="visible")
         box.fill(f":{line}:{column}")
         self.page.keyboard.press("Enter")
@@ -81,7 +83,7 @@ class Window:
         self.page.keyboard.press("Control+k")
         self.page.keyboard.press("Control+i")
         shown = self.page.locator(".monaco-hover:visible").last
-        shown.wait_for(timeout=PATIENCE)
+        shown.wait_for()
         return shown
 
     def lens(self, title: str) -> Locator:
@@ -92,7 +94,7 @@ class Window:
         """The menu of code actions at the caret."""
         self.page.keyboard.press("Control+.")
         rows = self.page.locator(".action-widget .monaco-list-row")
-        rows.first.wait_for(timeout=PATIENCE)
+        rows.first.wait_for()
         return rows
 
     def row(self, text: str) -> Locator:

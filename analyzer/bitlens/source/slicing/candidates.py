@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from bitlens.source.knowledge import Function
 from bitlens.source.models import ModelUse
-from bitlens.source.slicing.effects import Definition, effects
+from bitlens.source.slicing.effects import COMPREHENSIONS, Definition, bound_names, effects
 from bitlens.source.slicing.scopes import LOOPS, Atom, exclusive
 from bitlens.source.slicing.views import Analysis, View
 from bitlens.source.tree import children
@@ -165,16 +165,19 @@ def _rebinds(analysis: Analysis, view: View, atom: Atom) -> bool:
 
 def _unbound(analysis: Analysis, view: View, atom: Atom, value: ast.expr) -> Iterator[Candidate]:
     """Model expressions inside others: `print(Net())`, `train(Net())`, `{"small": Net()}`, `main()`."""
-    waiting: list[ast.AST] = [] if _collects(value) else [value]
+    waiting: list[tuple[ast.AST, frozenset[str]]] = [] if _collects(value) else [(value, frozenset())]
     while waiting:
-        node = waiting.pop(0)
-        if isinstance(node, (ast.Lambda, ast.comprehension)):
+        node, own = waiting.pop(0)
+        if isinstance(node, ast.Lambda):
             continue
         use = analysis.models.use(node, view.variables) if isinstance(node, ast.Call) else None
-        if use is not None and use.kind in {"constructor", "pretrained", "library", "factory"}:
-            yield Candidate(view, None, [atom], use, node, atom.index + 1)  # type: ignore[arg-type]
-        elif use is None:
-            waiting += children(node)
+        if use is None:
+            if isinstance(node, COMPREHENSIONS):
+                own |= {name for part in node.generators for name in bound_names([part.target])}
+            waiting += [(child, own) for child in children(node)]
+        elif use.kind in {"constructor", "pretrained", "library", "factory"}:
+            if own.isdisjoint(effects([node], view.scope.owner).reads):
+                yield Candidate(view, None, [atom], use, node, atom.index + 1)  # type: ignore[arg-type]
 
 
 def _collects(value: ast.expr) -> bool:
@@ -204,20 +207,19 @@ def _end(candidate: Candidate, found: list[Candidate], view: View) -> int:
 def _mark_parts(found: list[Candidate]) -> None:
     """Encoder and decoder that are handed to the constructor of a model are parts of it."""
     for candidate in found:
-        if candidate.variable is None:
-            continue
+        first = candidate.atoms[0]
+        collected = isinstance(getattr(first.node, "value", None), COMPREHENSIONS)
+        names = first.effects.binds if collected else {candidate.variable}
         for other in found:
             if (
                 other is not candidate
                 and other.view is candidate.view
                 and other.use.kind in {"constructor", "factory"}
+                and first.index < other.atoms[0].index
+                and (collected or other.atoms[0].index < candidate.end)
             ):
                 reads = effects([other.expression], candidate.view.scope.owner).reads
-                if (
-                    candidate.variable in reads
-                    and candidate.atoms[0].index < other.atoms[0].index < candidate.end
-                ):
-                    candidate.part = True
+                candidate.part |= not names.isdisjoint(reads)
 
 
 def _give_names(found: list[Candidate]) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from bitlens.source.tree import children
 
 Definition = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 
 
 @dataclass
@@ -73,7 +74,7 @@ def bound_names(nodes: Iterable[ast.AST]) -> Iterator[str]:
             pending += children(node)
 
 
-_OWN_SCOPE = (ast.Lambda, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp, ast.Constant)
+_OWN_SCOPE = (ast.Lambda, *COMPREHENSIONS, ast.Constant)
 _BINDING = (
     ast.Name,
     ast.Import,
