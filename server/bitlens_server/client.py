@@ -9,6 +9,9 @@ from typing import Any
 from lsprotocol import types
 from pygls.capabilities import get_capability
 
+_WITHOUT_TABLES = {"marko", "Python-Markdown"}
+"""Parsers that know tables by an extension alone; the standard itself has none."""
+
 
 @dataclass(frozen=True, slots=True)
 class Client:
@@ -25,6 +28,8 @@ class Client:
     versioned_edits: bool = False
     annotated_edits: bool = False
     markdown: bool = False
+    tables: bool = True
+    """Whether its Markdown has tables."""
     pictures: bool = False
     watches_files: bool = False
     code_action_literals: bool = False
@@ -66,6 +71,7 @@ def client_of(params: types.InitializeParams) -> Client:
         )
         is not None,
         markdown=types.MarkupKind.Markdown in formats,
+        tables=get_capability(capabilities, "general.markdown.parser", None) not in _WITHOUT_TABLES,
         pictures="img" in tags or options.get("pictures") is True,
         watches_files=has("workspace.did_change_watched_files.dynamic_registration"),
         code_action_literals=get_capability(

@@ -9,6 +9,7 @@ from typing import Any
 
 from bitlens.editing.offers import Span, TextEdit
 from bitlens.features.hints import Hint
+from bitlens.features.markdown import without_tables
 from lsprotocol import types
 
 from bitlens_server.client import Client
@@ -99,9 +100,10 @@ def markup(text: str | None, client: Client) -> types.MarkupContent | None:
     """Markdown for clients that render it; others get the same characters as plain text."""
     if text is None:
         return None
-    return types.MarkupContent(
-        types.MarkupKind.Markdown if client.markdown else types.MarkupKind.PlainText, text
-    )
+    if not client.markdown:
+        return types.MarkupContent(types.MarkupKind.PlainText, text)
+    drawn = text if client.tables else without_tables(text)
+    return types.MarkupContent(types.MarkupKind.Markdown, drawn)
 
 
 _SEVERITIES = {

@@ -1,4 +1,6 @@
-"""What the extension's package.json says agrees with the Python declaration, and with the Chinese texts."""
+"""What the extension's package.json and Sublime Text's files say agrees with the Python declaration, and with
+the Chinese texts.
+"""
 
 from __future__ import annotations
 
@@ -50,3 +52,12 @@ def test_no_command_has_the_name_of_one_of_the_servers() -> None:
     ours = {command["command"] for command in read("package.json")["contributes"]["commands"]}
     assert ours
     assert not ours & COMMANDS.keys()
+
+
+def test_sublime_text_asks_this_server_for_commands_that_it_has() -> None:
+    """What lsp_execute of the package LSP names: a server of its settings, and a command of that server."""
+    folder = EXTENSION.with_name("sublime")
+    entries = json.loads((folder / "bitlens.sublime-commands").read_text("utf-8"))
+    servers = json.loads((folder / "LanguageServers.sublime-settings").read_text("utf-8"))
+    assert {entry["args"]["session_name"] for entry in entries} == servers.keys()
+    assert {entry["args"]["command_name"] for entry in entries} <= COMMANDS.keys()

@@ -7,13 +7,14 @@ from dataclasses import replace
 
 import pytest
 from bitlens.analysis import Analysis
-from bitlens.features import hover, model_tree
+from bitlens.features import hover, markdown, model_tree
 from bitlens.features.hints import hints
 from bitlens.features.labels import short_count, short_size
 from bitlens.features.lens import Activity, lenses
 from bitlens.measurement import Report
 from bitlens.settings import Hints, Settings
 from features.conftest import PROGRAM, Analysed
+from markdown_it import MarkdownIt
 
 LINES = {text.strip(): number for number, text in enumerate(PROGRAM.split("\n"), 1)}
 UP = LINES["self.up = nn.Linear(width, 2 * width, dtype=torch.float16)"]
@@ -122,6 +123,22 @@ def test_a_hover_says_where_numbers_come_from(analysed: Analysed) -> None:
 )
 def test_what_stands_under_the_cursor(line: int, word: str, said: str, analysed: Analysed) -> None:
     assert said in at(analysed(), line, word)
+
+
+def test_tables_become_blocks_of_code_with_the_same_cells(analysed: Analysed) -> None:
+    """CommonMark has no tables: what a parser with them reads there, one without them reads in the blocks."""
+    text = f"{at(analysed(), UP, 'Linear')}\n\n{markdown.table(['a|b', 'c'], [['`x|y`', '–'], ['z', '1 2']])}"
+    rows = []
+    for token in MarkdownIt("commonmark").enable("table").parse(text):
+        if token.type == "tr_open":
+            rows.append("")
+        elif token.type == "inline" and token.level > 2:
+            rows[-1] += " " + "".join(child.content for child in token.children or ())
+    tokens = MarkdownIt("commonmark").parse(markdown.without_tables(text))
+    blocks = [token.content.rstrip("\n").split("\n") for token in tokens if token.type == "fence"]
+    assert [line.split() for block in blocks for line in block] == [row.split() for row in rows]
+    assert len(blocks) == 3
+    assert "|" not in "".join(token.content for token in tokens if token.type == "inline")
 
 
 def test_other_places_have_no_hover(analysed: Analysed) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from datetime import datetime
 
@@ -14,6 +15,8 @@ from bitlens.quantities import NO_VALUE, percent, percent_range, size, three_dig
 
 NOT_DAMAGE = "The error is that of the weights, not of the model's answers."
 _MOST_ROWS = 12
+_TABLE = re.compile(r"^\|.*\n\| :?-.*(?:\n\|.*)*", re.MULTILINE)
+_BORDER = re.compile(r"(?<!\\)\|")
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1) -> str:
@@ -29,6 +32,22 @@ def _column(cells: Sequence[str], is_left: bool) -> list[str]:
     width = max(3, *map(len, cells))
     head, *rest = [cell.ljust(width) if is_left else cell.rjust(width) for cell in cells]
     return [head, f":{'-' * (width - 1)}" if is_left else f"{'-' * (width - 1)}:", *rest]
+
+
+def without_tables(text: str) -> str:
+    """The same with every table as a block of code, for clients whose Markdown has no tables."""
+    return _TABLE.sub(lambda found: _block(found[0].split("\n")), text)
+
+
+def _block(lines: Sequence[str]) -> str:
+    cells = [[_plain(cell) for cell in _BORDER.split(line)[1:-1]] for line in lines]
+    columns = [_column([head, *rest], rule[0] == ":") for head, rule, *rest in zip(*cells, strict=True)]
+    header, _, *rows = ["  ".join(line).rstrip() for line in zip(*columns, strict=True)]
+    return "\n".join(["```text", header, *rows, "```"])
+
+
+def _plain(cell: str) -> str:
+    return cell.strip().replace("\\|", "|").replace("`", "")
 
 
 def scheme_table(results: dict[str, SchemeResult], whole: int | None) -> str:
