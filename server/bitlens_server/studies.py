@@ -66,6 +66,7 @@ class Studies:
         self._tasks: set[asyncio.Task[None]] = set()
         self._thread = ThreadPoolExecutor(1, "study")
         self._store = LoweredStore()
+        self._closed = False
 
     def now(self, program: str) -> None:
         """The program was opened: nothing is known of it yet, so its first study waits for no pause."""
@@ -91,11 +92,12 @@ class Studies:
 
     def close(self) -> None:
         """The server ends."""
+        self._closed = True
         self._thread.shutdown(wait=False, cancel_futures=True)
 
     def _start(self, program: str, done: Callable[[], None]) -> None:
         self._timers.pop(program, None)
-        if self._server.session.program(program) is None:
+        if self._closed or self._server.session.program(program) is None:
             return
         task = asyncio.ensure_future(self._study(program, self._server.session.snapshot(program)))
         task.add_done_callback(lambda _: done())

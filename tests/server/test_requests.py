@@ -275,3 +275,19 @@ def test_settings_are_live(tmp_path: Path) -> None:
         assert told == ["bitlens: editor: diagnostics.enabled: 'yes' is not a bool"]
 
     played(scenario)
+
+
+def test_a_server_that_shuts_down_studies_nothing_more(tmp_path: Path) -> None:
+    """Some clients end the server right after the last letter; the pause after it has not passed yet."""
+    uri = (tmp_path / "a.py").as_uri()
+
+    async def scenario(client: InProcess) -> None:
+        client.open(uri, NET)
+        await client.settled()
+        client.notify("textDocument/didChange", all_of(uri, NET + "\n", 2))
+        await client.taken()
+        assert client.server.studies.busy
+        await client.request("shutdown", None)
+        await client.settled()
+
+    played(scenario)
