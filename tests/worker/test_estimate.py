@@ -11,8 +11,10 @@ from pathlib import Path
 import pytest
 import torch
 from backends import models
+from bitlens.backends import LayerFacts
 from bitlens.collect import Collector
 from bitlens.worker import stored, stream
+from bitlens.worker.apart import Apart, standing_apart
 from bitlens.worker.checkpoints.gguf import GgufFile
 from bitlens.worker.checkpoints.safetensors import SafetensorsFile
 from bitlens.worker.estimate import Estimator
@@ -74,20 +76,62 @@ def test_at_least_nine_of_ten_intervals_hold_the_exact_error_of_a_real_checkpoin
         assert low <= measurer.totals()[id]["relative_error"] <= high
 
 
-SIX = ("quanto.qint8", "quanto.qint4", "torchao.int8_weight_only", "bitsandbytes.nf4", "bfloat16", "float16")
+FIVE = ("quanto.qint8", "quanto.qint4", "torchao.int8_weight_only", "bitsandbytes.nf4", "float16")
 
 
-def test_over_many_draws_each_format_is_held_nearly_as_often_as_said() -> None:
-    measurer, held = Measurer(SIX), {id: [] for id in SIX}
-    known = [(facts, own, measurer.layer(facts, own)) for facts, own in models.layers(models.minilm())]
-    for seed in range(1000, 1012):
-        estimator = Estimator(SIX, seed)
-        for facts, own, exact in known:
-            for id, guess in estimator.layer(facts, own).items():
-                low, high = guess.get("interval") or (0.0, 0.0)
-                if high > low:
-                    held[id].append(low <= exact[id]["relative_error"] <= high)
-    assert {id: sum(found) / len(found) >= 0.93 for id, found in held.items()} == dict.fromkeys(SIX, True)
+def vectors(model: nn.Module) -> list[torch.Tensor]:
+    return [parameter for parameter in model.parameters() if parameter.ndim == 1]
+
+
+def held(facts: LayerFacts, own: dict[str, torch.Tensor], draws: int, apart: Apart) -> dict[str, float]:
+    """In how many of the draws the interval holds the exact error, by format."""
+    exact = {id: result for id, result in Measurer(FIVE).layer(facts, own).items() if result["converted"]}
+    ids = list(exact)
+    count = dict.fromkeys(ids, 0)
+    for seed in range(1000, 1000 + draws):
+        for id, guess in Estimator(ids, seed, apart=apart).layer(facts, own).items():
+            low, high = guess["interval"]
+            count[id] += low <= exact[id]["relative_error"] <= high
+    return {id: number / draws for id, number in count.items()}
+
+
+def test_layers_whose_error_is_that_of_a_few_rows_are_held_in_nine_of_ten_draws() -> None:
+    """Of MiniLM: one row of 384 makes up to 0.7 of the error, and four of five draws miss it."""
+    model = models.minilm()
+    apart = standing_apart(vectors(model))
+    for facts, own in models.layers(model):
+        if re.fullmatch(r"encoder\.layer\.[02]\.output\.dense|embeddings.position_embeddings", facts.path):
+            assert min(held(facts, own, 30, apart).values()) >= 0.9, facts.path
+
+
+def heavy(freedom: float) -> torch.Tensor:
+    return torch.distributions.StudentT(freedom).sample((1024, 1024))
+
+
+def columns() -> torch.Tensor:
+    weight = torch.randn(1024, 1024)
+    weight[:, [3, 500, 900]] *= 30
+    return weight
+
+
+@pytest.mark.parametrize("make", [lambda: heavy(2.0), lambda: heavy(2.5), lambda: heavy(3.0), columns])
+def test_heavy_tails_and_columns_of_outliers_are_held_in_nine_of_ten_draws(
+    make: Callable[[], torch.Tensor],
+) -> None:
+    torch.manual_seed(0)
+    layer = nn.Linear(1, 1, bias=False)
+    layer.weight = nn.Parameter(make())
+    [one] = models.layers(nn.ModuleDict({"fc": layer}))
+    assert min(held(*one, 30, {}).values()) >= 0.9
+
+
+def test_rows_that_stand_apart_are_those_of_the_vectors_outliers() -> None:
+    torch.manual_seed(0)
+    vectors = [torch.randn(500) for _ in range(20)]
+    for vector in vectors:
+        vector[[7, 123]] += 9
+    found = standing_apart([*vectors, torch.ones(500), torch.full((300,), torch.nan)])
+    assert set(found[500][:2]) == {7, 123}
 
 
 def test_sampled_rows_are_the_same_every_time_and_differ_between_layers() -> None:
@@ -96,7 +140,7 @@ def test_sampled_rows_are_the_same_every_time_and_differ_between_layers() -> Non
     assert twice[0] == twice[1]
     plans = [Estimator(["quanto.qint8"]).plan(replace(facts, path=path), own) for path in "ab"]
     [[one], [other]] = [plan.parts for plan in plans]
-    assert one.rows != other.rows and len(one.rows) == 128 < one.units == 2048
+    assert one.rows != other.rows and len(one.rows) == 129 < one.units == 2048
 
 
 @pytest.mark.parametrize("scheme_id", WHOLE)
@@ -183,7 +227,21 @@ def test_only_the_drawn_rows_are_read(checkpoint: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(SafetensorsFile, "__abstractmethods__", frozenset())
     events_of(checkpoint, estimate=True)
     assert [name for name, _ in read] == ["a.weight", "b.weight", "c.weight"]
-    assert all(len(drawn) == 110 for _, drawn in read)
+    assert all(len(drawn) == 111 and drawn[0] == 0 for _, drawn in read)
+
+
+def test_rows_that_vectors_tell_of_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(0)
+    bias = torch.randn(700)
+    bias[[5, 333]] = 20.0
+    save_file({"a.weight": torch.randn(700, 600), "a.bias": bias}, tmp_path / "net.safetensors")
+    read: list[int] = []
+    whole = SafetensorsFile.rows
+    monkeypatch.setattr(
+        SafetensorsFile, "rows", lambda self, name, drawn: (read.extend(drawn), whole(self, name, drawn))[1]
+    )
+    events_of(tmp_path / "net.safetensors", estimate=True)
+    assert {0, 5, 333} <= set(read) and len(read) == 110 + 9
 
 
 def test_the_class_is_not_built_for_an_estimate(checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,15 +1,18 @@
 """The error of a layer from a few of its rows, with a 95 % interval: a first answer for large models.
 
-`sampling` says which rows. With e and n the squared error and the squared norm of the N rows, of which k are
-drawn, R = Σe / Σn estimates the squared relative error. The variance of Σ(e - R n) over all rows is
-N² (1 - k/N) s² / k, s² that of the drawn ones (Cochran, Sampling Techniques, 1977, eq. 6.9), with Student's
-t. Rare rows with outliers are missed by a sample: a share m / (k + 1) of all rows escapes k draws with a
-probability of about exp(-m). Up to 5 / (k + 1) of the other rows are taken to lie beyond the drawn ones
-upward, up to 3 / (k + 1) downward (the rule of three). Each is counted like the most extreme of these, upward
-times what a Pareto tail like theirs expects beyond it (Hill, Annals of Statistics 3, 1975). Of several
-tensors together 1 / (k + 1) may also be as extreme, for their norm, as the most extreme of any tensor: one
-layer with outliers outweighs many others. A single row that holds most of a layer's error, unlike all that
-were drawn, still escapes.
+`sampling` says which rows. With e and n the squared error and the squared norm of the N rows, of which k
+are drawn beside those that are looked at in any case, R = Σe / Σn estimates the squared relative error. The
+variance of Σ(e - R n) over the N rows is N² (1 - k/N) s² / k, s² that of the drawn ones (Cochran, Sampling
+Techniques, 1977, eq. 6.9), with Student's t. Rows with outliers are missed by a sample: a share 1 / (k + 1)
+of all rows is expected to lie beyond those drawn, and several times that share is allowed for. Each is
+counted like the most extreme of the drawn ones times what a Pareto tail like theirs expects beyond it
+(Hill, Annals of Statistics 3, 1975); the exponent of the tail is the larger of that of the rows and of that
+of the single weights, of which there are many, in squares. Of several tensors together 1 / (k + 1) may also
+be as extreme, for their norm, as the most extreme of any tensor: one layer with outliers outweighs many
+others.
+
+So the interval is that of a weight whose rows continue what was looked at. A single row that holds most of
+a layer's error, unlike all others, and that no vector of the model tells of (`apart`), is not in it.
 """
 
 from __future__ import annotations
@@ -25,6 +28,7 @@ from torch import Tensor
 
 from bitlens import schemes
 from bitlens.backends import LayerFacts
+from bitlens.worker.apart import Apart
 from bitlens.worker.chunks import BlockChunk, Read, Weight, Workspace
 from bitlens.worker.measure import Measurer
 from bitlens.worker.passes import Streamer
@@ -34,10 +38,14 @@ from bitlens.worker.sampling import Part, Plan, plan
 _NORMAL = 1.959963984540054
 _LEAST_TAIL = 4
 """Greatest errors by which the tail is judged; the square root of their number where that is more."""
-_MISSED_ABOVE, _MISSED_BELOW = 5, 3
-"""Times 1 / (k + 1): the share of rows that may lie beyond the drawn ones."""
-_HEAVIEST_TAIL = 0.8
+_MISSED_ABOVE, _MISSED_BELOW = 8, 12
+"""Times 1 / (k + 1): the share of rows that may lie beyond the drawn ones, adding to error or to norm."""
+_HEAVIEST_TAIL = 0.9
 """A heavier tail (as an exponent) would say that nothing is known at all."""
+_UNLUCKY = 3
+"""The greatest of the drawn rows ranks like one so many times as frequent in 5 of 100 draws: e^-3 = 5 %."""
+_BLOCK = 64
+"""Weights whose greatest stands for a tail of single ones; a row where it does not divide rows well."""
 
 Samples = dict["tuple[Origin, int, str]", "Sample"]
 """By place in a file of weights, axis and scheme id."""
@@ -53,23 +61,31 @@ class Sample(NamedTuple):
     norms: Tensor
     """Squared norm of each drawn unit."""
     units: int
-    """Units that the tensor has."""
+    """Units that the tensor has, without those that were looked at in any case."""
     error: float
     """Estimated sum of all errors."""
     norm: float
     """Estimated sum of all norms."""
     beyond: float = 1.0
     """How many times the greatest error a greater one that was not drawn is expected to be."""
+    beyond_norm: float = 1.0
+    """The same of the norm."""
 
 
 class Estimator:
     """Estimates layers of one model, and the whole model from what its layers gave."""
 
-    def __init__(self, scheme_ids: Sequence[str], seed: int = 0, samples: Samples | None = None) -> None:
+    def __init__(
+        self,
+        scheme_ids: Sequence[str],
+        seed: int = 0,
+        samples: Samples | None = None,
+        apart: Apart = MappingProxyType({}),
+    ) -> None:
         """Another `seed` draws other rows; `samples` are known already. Raises UnknownScheme."""
         self._known: Samples = {} if samples is None else samples
         self._schemes = [schemes.get(id) for id in dict.fromkeys(scheme_ids)]
-        self._seed = seed
+        self._seed, self._apart = seed, apart
         self._sizes = Measurer([scheme.id for scheme in self._schemes])
         self._samples: dict[str, list[Sample]] = defaultdict(list)
         self._unknown: set[str] = set()
@@ -78,7 +94,7 @@ class Estimator:
 
     def plan(self, facts: LayerFacts, stored: Sequence[str] | frozenset[str]) -> Plan:
         """What `layer` will look at, where these tensors have values."""
-        return plan(facts, stored, self._schemes, self._seed)
+        return plan(facts, stored, self._schemes, self._seed, self._apart)
 
     def layer(
         self,
@@ -169,18 +185,28 @@ class Estimator:
             if result.dtype != read.wide.dtype:
                 result = self._workspace.buffer("error", read.wide).copy_(result)
             lengths.append(_by_unit(result.sub_(read.wide), units))
-        seen = _samples(torch.stack(lengths).double().square_().cpu(), part.units)
+        row = values.numel() // max(1, len(values))
+        block = _BLOCK if row % _BLOCK == 0 else row
+        peaks = read.extremes(block).absmax().view(units, -1).cpu()
+        seen = _samples(torch.stack(lengths).double().square_().cpu(), peaks, part)
         samples = dict(zip((scheme.id for scheme in used), seen))
         return {id: samples[scheme.id] for id, scheme in part.schemes.items()}
 
 
-def _samples(squares: Tensor, units: int) -> list[Sample]:
-    """Of the squared norms and then each scheme's squared errors, (1 + schemes, k) in float64."""
-    norm, *errors = squares.mean(1).tolist()
-    beyond = _beyond(squares[1:]) if squares.shape[1] < units else [1.0] * len(errors)
+def _samples(squares: Tensor, peaks: Tensor, part: Part) -> list[Sample]:
+    """Of the squared norms and then each scheme's squared errors, (1 + schemes, k) in float64, and greatest
+    magnitudes of blocks of each unit, (k, blocks).
+    """
+    by_chance = torch.ones(squares.shape[1], dtype=torch.bool)
+    by_chance[list(part.chosen)] = False
+    drawn, units = squares[:, by_chance], part.units - len(part.chosen)
+    norm, *errors = (squares[:, ~by_chance].sum(1) + drawn.mean(1) * units).tolist()
+    exponents = torch.maximum(_tails(drawn), 2 * _tails(peaks[by_chance].view(1, -1)).double())
+    exponents.clamp_(0, _HEAVIEST_TAIL)
+    of_norm, *beyond = (_UNLUCKY**exponents / (1 - exponents)).tolist()
     return [
-        Sample(row, squares[0], units, error * units, norm * units, more)
-        for row, error, more in zip(squares[1:], errors, beyond)
+        Sample(row, drawn[0], units, error, norm, more, of_norm)
+        for row, error, more in zip(drawn[1:], errors, beyond)
     ]
 
 
@@ -202,12 +228,11 @@ def _measures(samples: Sequence[Sample]) -> dict[str, Any]:
     ratio = error / norm if norm else 0.0
     reach, missed, more = (bound / norm if norm else 0.0 for bound in _reach(samples, ratio))
     relative = math.sqrt(ratio)
+    low = max(ratio - reach, 0.0) / (1 + missed / ratio) if ratio else 0.0
     return {
         "relative_error": relative,
         "sqnr_db": -20 * math.log10(relative) if relative else None,
-        "interval": tuple(
-            math.sqrt(max(bound, 0.0)) for bound in (ratio - reach - missed, ratio + reach + more)
-        ),
+        "interval": (math.sqrt(low), math.sqrt(ratio + reach + more)),
     }
 
 
@@ -218,7 +243,8 @@ def _finite(samples: Sequence[Sample]) -> bool:
 @torch.inference_mode()
 def _reach(samples: Sequence[Sample], ratio: float) -> tuple[float, float, float]:
     """Of the total of e - R n over all units: half its interval, what units unlike the drawn take and add."""
-    variance, above, below, freedom = 0.0, 0.0, 0.0, 10**6
+    variance, freedom = 0.0, 10**6
+    above, below = [0.0], [0.0]
     worst, elsewhere = 0.0, 0.0
     for one in samples:
         drawn = len(one.errors)
@@ -227,23 +253,28 @@ def _reach(samples: Sequence[Sample], ratio: float) -> tuple[float, float, float
             rest -= rest.mean()
             left = one.units - drawn
             variance += one.units * left * torch.dot(rest, rest).item() / (drawn - 1) / drawn
-            greatest = rest.max().item() * one.beyond
-            above += left / (drawn + 1) * greatest
-            below += left / (drawn + 1) * max(greatest, -rest.min().item())
+            most, least = rest.max().item(), rest.min().item()
+            greatest = most * max(one.beyond, one.beyond_norm)
+            above.append(left / (drawn + 1) * greatest)
+            below.append(left / (drawn + 1) * max(most, -least) * one.beyond_norm)
             worst = max(worst, greatest * one.units / one.norm if one.norm else 0.0)
             elsewhere += left / (drawn + 1) * one.norm / one.units
             freedom = min(freedom, drawn - 1)
     reach = _student(freedom) * math.sqrt(variance)
-    return reach, _MISSED_BELOW * below, max(_MISSED_ABOVE * above, worst * elsewhere)
+    more = max(_together(above, _MISSED_ABOVE), worst * elsewhere)
+    return reach, _together(below, _MISSED_BELOW), more
 
 
-def _beyond(errors: Tensor) -> list[float]:
-    """`Sample.beyond` of each row of errors, by the Hill estimator."""
-    count = max(_LEAST_TAIL, math.isqrt(errors.shape[1]))
-    tail = errors.topk(min(count + 1, errors.shape[1])).values
-    exponents = torch.log(tail[:, :-1] / tail[:, -1:]).mean(1).nan_to_num(0.0)
-    factors: list[float] = (1 / (1 - exponents.clamp_(0, _HEAVIEST_TAIL))).tolist()
-    return factors
+def _together(parts: Sequence[float], times: float) -> float:
+    """What each tensor is expected to add, of one alone `times` that: between many chance evens out."""
+    return math.fsum(parts) + (times - 1) * math.hypot(*parts)
+
+
+def _tails(values: Tensor) -> Tensor:
+    """The exponent of the tail of each row of values, by the Hill estimator; 0 where it cannot be told."""
+    count = max(_LEAST_TAIL, math.isqrt(values.shape[1]))
+    tail = values.topk(min(count + 1, values.shape[1])).values
+    return torch.log(tail[:, :-1] / tail[:, -1:]).mean(1).nan_to_num(0.0, 0.0, 0.0)
 
 
 def _student(freedom: int) -> float:

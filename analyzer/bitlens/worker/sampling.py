@@ -1,9 +1,10 @@
 """Which rows of a layer's tensors are looked at for a first answer, decided before any of them is read.
 
-Rows are drawn without replacement by a generator seeded with the tensor's name. Formats whose blocks run
-over the ends of rows get units of several consecutive rows that hold whole blocks. Small tensors are looked
-at whole. Formats that need the whole of a large tensor first (a scale per tensor, a search over it, blocks
-across many rows) are not sampled.
+Rows that stand apart (`apart`), and the first, which embeddings keep for what is special, are looked at in
+any case; of the others some are drawn without replacement by a generator seeded with the tensor's name.
+Formats whose blocks run over the ends of rows get units of several consecutive rows that hold whole blocks.
+Small tensors are looked at whole. Formats that need the whole of a large tensor first (a scale per tensor,
+a search over it, blocks across many rows) are not sampled.
 """
 
 from __future__ import annotations
@@ -12,8 +13,9 @@ import math
 import random
 import zlib
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
+from types import MappingProxyType
 from typing import NamedTuple
 
 import torch
@@ -21,11 +23,13 @@ import torch
 from bitlens import backends, schemes
 from bitlens.backends import LayerFacts, TensorFacts
 from bitlens.schemes.base import ITEM_BYTES, Scheme, Shape, numel, row_length
+from bitlens.worker.apart import Apart
 
 ELEMENTS = 1 << 16
 """Of each tensor about so many are looked at; one of up to twice as many is measured whole."""
 LEAST_ROWS = 16
 _MOST_TOGETHER = 64
+_NOWHERE: Apart = MappingProxyType({})
 
 
 class Part(NamedTuple):
@@ -40,6 +44,8 @@ class Part(NamedTuple):
     """Drawn rows, ascending, whole units one after another; None for all of them."""
     units: int
     """Units of the tensor: rows, or several rows that share blocks."""
+    chosen: tuple[int, ...]
+    """Which of the units looked at were not drawn by chance."""
     together: int
     """Rows of one unit."""
     schemes: dict[str, Scheme]
@@ -59,7 +65,9 @@ class Plan(NamedTuple):
     """Ids of the schemes that convert a parameter of which no rows can tell the error."""
 
 
-def plan(facts: LayerFacts, stored: Iterable[str], chosen: Iterable[Scheme], seed: int = 0) -> Plan:
+def plan(
+    facts: LayerFacts, stored: Iterable[str], chosen: Iterable[Scheme], seed: int = 0, apart: Apart = _NOWHERE
+) -> Plan:
     """What to look at, given the names of the tensors that have values."""
     readable = set(stored)
     parameters = {tensor.name: tensor for tensor in facts.tensors if tensor.kind == "parameter"}
@@ -77,7 +85,7 @@ def plan(facts: LayerFacts, stored: Iterable[str], chosen: Iterable[Scheme], see
             else:
                 wanted[name, axis, together][scheme.id] = used
     parts = [
-        _part(facts.path, parameters[name], axis, together, seed, those)
+        _part(facts.path, parameters[name], axis, together, seed, apart, those)
         for (name, axis, together), those in wanted.items()
     ]
     return Plan(tuple(parts), tuple(unknown))
@@ -107,16 +115,27 @@ def _rows_together(scheme: Scheme, shape: tuple[int, ...], dtype: str) -> int | 
 
 
 def _part(
-    path: str, tensor: TensorFacts, axis: int, together: int, seed: int, chosen: dict[str, Scheme]
+    path: str,
+    tensor: TensorFacts,
+    axis: int,
+    together: int,
+    seed: int,
+    apart: Apart,
+    chosen: dict[str, Scheme],
 ) -> Part:
     shape = _turned(tensor.shape, axis) if tensor.shape else ()
     if not together:
-        return Part(tensor.name, axis, shape, None, 1, max(1, shape[0] if shape else 1), chosen)
+        return Part(tensor.name, axis, shape, None, 1, (), max(1, shape[0] if shape else 1), chosen)
     units = shape[0] // together
     wanted = max(LEAST_ROWS, -(-ELEMENTS // (together * row_length(shape))))
-    drawn: Iterable[int] = range(units)
-    if units > 2 * wanted:
+    certain = {0, *(row // together for row in apart.get(shape[0], ()))}
+    drawn: Sequence[int] = range(units)
+    if units > 2 * wanted + len(certain):
         generator = random.Random(zlib.crc32(f"{path}.{tensor.name}".encode(errors="replace")) + seed)
-        drawn = sorted(generator.sample(range(units), wanted))
+        others = [u for u in generator.sample(drawn, wanted + len(certain)) if u not in certain]
+        drawn = sorted([*certain, *others[:wanted]])
+    else:
+        certain = set()
     rows = tuple(unit * together + row for unit in drawn for row in range(together))
-    return Part(tensor.name, axis, shape, rows, units, together, chosen)
+    places = tuple(place for place, unit in enumerate(drawn) if unit in certain)
+    return Part(tensor.name, axis, shape, rows, units, places, together, chosen)

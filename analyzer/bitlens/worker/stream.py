@@ -12,6 +12,7 @@ import torch
 from bitlens.backends.facts import LayerFacts, TensorFacts
 from bitlens.schemes.base import Scheme
 from bitlens.worker import lanes
+from bitlens.worker.apart import LONGEST, MOST, Apart, standing_apart
 from bitlens.worker.checkpoints.base import scattered_reads
 from bitlens.worker.estimate import Estimator, Rows, Samples
 from bitlens.worker.failure import Failure
@@ -88,6 +89,7 @@ class Stream:
         self._memory = Memory(job.cache, job.device)
         self._measurer = Measurer(job.schemes)
         self._samples: Samples = {}
+        self._apart: Apart | None = None
 
     def begin(self, **facts: Any) -> None:
         """Announce the model: class, weights, weights_from, layers (their number), notes."""
@@ -178,7 +180,10 @@ class Stream:
 
     def estimates(self, sources: Sequence[LayerSource], done: Callable[[], None] = lambda: None) -> None:
         """Send an estimate of each layer and of the whole; a second time nothing is looked at again."""
-        estimator = Estimator(self._job.schemes, samples=self._samples)
+        if self._apart is None:
+            with scattered_reads():
+                self._apart = standing_apart(_vectors(sources))
+        estimator = Estimator(self._job.schemes, samples=self._samples, apart=self._apart)
         for source, planned in _expected(sources, estimator):
             with scattered_reads():
                 schemes = estimator.layer(
@@ -235,6 +240,22 @@ def _expected(sources: Sequence[LayerSource], estimator: Estimator) -> Iterator[
         if len(waiting) > EXPECTED_LAYERS:
             yield waiting.popleft()
     yield from waiting
+
+
+def _vectors(sources: Sequence[LayerSource]) -> Iterator[torch.Tensor]:
+    """Of as many elements as a matrix has rows, the disk told of them before the first is read."""
+    rows = {t.shape[0] for source in sources for t in source.tensors if len(t.shape) > 1}
+    found = [
+        (source, t.name)
+        for source in sources
+        for t in source.tensors
+        if len(t.shape) == 1 and t.shape[0] in rows and 0 < t.shape[0] <= LONGEST and t.name in source.stored
+    ][:MOST]
+    for source, name in found:
+        if source.expect:
+            source.expect(name, None)
+    for source, name in found:
+        yield source.read(name)
 
 
 def _described(source: LayerSource) -> dict[str, Any]:
