@@ -17,7 +17,7 @@ from bitlens.source.evaluate.callables import (
     StaticMethod,
     Super,
 )
-from bitlens.source.evaluate.host_methods import host_type_name
+from bitlens.source.evaluate.host_methods import extends, host_type_name
 from bitlens.source.evaluate.namespace import Namespace
 from bitlens.source.evaluate.tensor_methods import tensor_attribute
 from bitlens.source.evaluate.values import (
@@ -139,7 +139,7 @@ class Attributes(CallableAttributes):
         custom = target.cls.lookup("__getattr__")
         if custom is not MISSING and hook and name not in _OF_OBJECT:
             return self.call(custom, [target, name], {})
-        if target.host is not None:
+        if target.host is not None and extends(type(target.host), name):
             return HostMethod(target, name)
         if "unknown" in target.cls.traits:
             return Unknown(f"attribute {name!r} of an unknown base class")
@@ -243,19 +243,13 @@ class Attributes(CallableAttributes):
         value = target.target
         if isinstance(value, ModuleInstance) and name == "__getattr__":
             return Native(name, lambda args, kwargs: self._missing_member(value, args[0]))
-        if isinstance(value, Instance) and value.host is not None:
-            if name == "__init__":
-                return Native(name, lambda args, kwargs: self.classes.fill_host(value, args, kwargs))
-            return HostMethod(value.host, name)
-        if name in (
-            "__init__",
-            "__setattr__",
-            "__getattribute__",
-            "__post_init__",
-            "__init_subclass__",
-            "__delattr__",
-        ):
+        held = isinstance(value, Instance) and value.host is not None
+        if held and name == "__init__":
+            return Native(name, lambda args, kwargs: self.classes.fill_host(value, args, kwargs))
+        if name in _OF_OBJECT:
             return Native(name, lambda args, kwargs: self._object_method(name, value, args))
+        if held:
+            return HostMethod(value.host, name)
         if isinstance(target.start, ClassValue) and "unknown" in target.start.traits:
             return UNKNOWN
         if name == "__call__" and isinstance(target.owner, ClassValue) and "meta" in target.owner.traits:
@@ -294,7 +288,8 @@ class Attributes(CallableAttributes):
         if name == "__class__":
             return type(target)
         if hasattr(type(target), name):
-            if isinstance(target, int | float | complex | range | slice) and name in _HOST_FIELDS:
+            numeric = isinstance(target, int | float | complex | range | slice) and name in _HOST_FIELDS
+            if numeric or isinstance(getattr(type(target), name), property):
                 return getattr(target, name)
             return HostMethod(target, name)
         if name == "default_factory" and hasattr(target, "factory"):

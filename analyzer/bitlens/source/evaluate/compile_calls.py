@@ -46,7 +46,7 @@ class CallExpressions(Names):
         return run
 
     def _method_call(self, node: ast.Attribute, positional: Any, keywords: Any, line: int) -> Expression:
-        owner, name = self.expression(node.value), node.attr
+        owner, name = self.expression(node.value), self.private(node.attr)
         call_method = self.machine.call_method
 
         def run(f: Frame) -> Any:

@@ -16,7 +16,8 @@ class Definitions(Targets):
 
     def function(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> Action:
         """The closure of `function`."""
-        make, store = self.function_value(node, node.name), self._name_target(node.name)
+        known = self.private(node.name) if self.scope.is_class else node.name
+        make, store = self.function_value(node, node.name), self._name_target(known)
         decorators = [
             (self.expression(decorator), decorator.lineno + self.offset) for decorator in node.decorator_list
         ]
@@ -40,9 +41,15 @@ class Definitions(Targets):
             if default is not None
         ]
         code = Code(node, name, node.lineno + self.offset)
-        offset, machine, outer = self.offset, self.machine, self.scope
+        offset, machine, outer, owner = self.offset, self.machine, self.scope, self.owner
         compiler = type(self)
-        code.compile = lambda code: compiler(machine, offset).function_body(code)
+
+        def compile_body(code: Code) -> Action:
+            inner = compiler(machine, offset)
+            inner.owner = owner
+            return inner.function_body(code)
+
+        code.compile = compile_body
 
         def make(f: Frame) -> Any:
             function = Function(code, f.module, f.up if f.is_class else (None if outer.locals is None else f))
@@ -56,16 +63,16 @@ class Definitions(Targets):
 
     def class_(self, node: ast.ClassDef) -> Action:
         """The closure of `class`."""
-        outer = self.scope
+        outer, around = self.scope, self.owner
         bases = self._positional(node.bases)
         keywords = self._keywords(node.keywords)
         decorators = [
             (self.expression(decorator), decorator.lineno + self.offset) for decorator in node.decorator_list
         ]
         store = self._name_target(node.name)
-        self.scope = class_scope(node.body)
+        self.scope, self.owner = class_scope(node.body), node.name.lstrip("_")
         body = self.body(node.body)
-        self.scope = outer
+        self.scope, self.owner = outer, around
         machine, name, line, at_top = self.machine, node.name, node.lineno + self.offset, outer.locals is None
         doc = ast.get_docstring(node, clean=False)
 

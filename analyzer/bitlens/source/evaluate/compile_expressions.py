@@ -37,7 +37,7 @@ class Expressions(Comprehensions):
 
     def attribute(self, node: ast.Attribute) -> Expression:
         """The closure of `attribute`."""
-        value, name, getattr_ = self.expression(node.value), node.attr, self.machine.getattr
+        value, name, getattr_ = self.expression(node.value), self.private(node.attr), self.machine.getattr
         line = node.lineno + self.offset
 
         def load(f: Frame) -> Any:

@@ -23,7 +23,9 @@ class Names(Compiler):
         if scope.locals is None or name in scope.globals:
             return self._shared(self._global, name)
         if name in scope.locals:
-            return self._class_local(name) if scope.is_class else self._shared(self._local, name)
+            return (
+                self._class_local(self.private(name)) if scope.is_class else self._shared(self._local, name)
+            )
         return self._shared(self._free, name)
 
     def _shared(self, make: Callable[[str], Expression], name: str) -> Expression:

@@ -17,9 +17,10 @@ class Targets(Expressions):
     def target(self, node: ast.expr) -> Callable[[Frame, Any], None]:
         """The closure that assigns a value to a target."""
         if isinstance(node, ast.Name):
-            return self._name_target(node.id)
+            return self._name_target(self.private(node.id) if self.scope.is_class else node.id)
         if isinstance(node, ast.Attribute):
-            value, name, setattr_ = self.expression(node.value), node.attr, self.machine.setattr
+            value, name = self.expression(node.value), self.private(node.attr)
+            setattr_ = self.machine.setattr
             line = node.lineno + self.offset
 
             def store(f: Frame, result: Any) -> None:
@@ -91,7 +92,7 @@ class Targets(Expressions):
     def _deletion(self, node: ast.expr) -> Action:
         machine = self.machine
         if isinstance(node, ast.Attribute):
-            value, name = self.expression(node.value), node.attr
+            value, name = self.expression(node.value), self.private(node.attr)
             return lambda f: machine.delattr(value(f), name)
         if isinstance(node, ast.Subscript):
             owner, index = self.expression(node.value), self.expression(node.slice)

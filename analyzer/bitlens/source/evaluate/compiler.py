@@ -24,8 +24,14 @@ class Compiler:
         self.machine = machine
         self.offset = offset
         self.scope = Scope(is_module=True)
+        self.owner: str | None = None
+        """Name of the class in whose text this stands, less its leading underscores."""
 
     in_try = 0
+
+    def private(self, name: str) -> str:
+        """How Python spells a name inside a class: `__x` of class C is `_C__x`."""
+        return f"_{self.owner}{name}" if self.owner and name[:2] == "__" != name[-2:] else name
 
     # Defined by the other parts of the compiler.
     expression: Callable[[ast.expr | None], Expression]

@@ -197,6 +197,8 @@ def _evaluate(
     except (RecursionError, MemoryError) as error:
         stopped = type(error).__name__
         machine.report("limit-reached", f"evaluation ended: {stopped}", str(file), None)
+    except BitlensError as error:
+        return Construction(root or "", "", str(file), None, problems=(*machine.problems, error.problem))
     except Exception as error:
         frame = machine.frames[-1] if machine.frames else None
         place = (frame.module.file, frame.line) if frame is not None else (str(file), None)
@@ -246,7 +248,8 @@ def _value_of(
     if root.isidentifier():
         value = machine.imports.get(module, root)
         if value is MISSING:
-            raise BitlensError(Problem("no-model", f"there is no {root!r} in the file", module.file))
+            message = f"the file gives {root!r} no value, or only where it is not known to run"
+            raise BitlensError(Problem("no-model", message, module.file))
     else:
         value = _expression(machine, module, root)
     if isinstance(value, ModuleInstance | Unknown):

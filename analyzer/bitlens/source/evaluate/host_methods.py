@@ -251,3 +251,8 @@ _SPECIAL: dict[tuple[type, str], Callable[..., Any]] = {
     (dict, "items"): _view("items"),
     (dict, "move_to_end"): _move_to_end,
 }
+
+
+def extends(kind: type, name: str) -> bool:
+    """Whether a subclass in the standard library adds this method to the type: `OrderedDict.move_to_end`."""
+    return (kind, name) in _SPECIAL

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from bitlens.source.evaluate.callables import BoundMethod, Function, Native, PropertyValue
+from bitlens.source.evaluate.distributions import metadata, packaging_version
 from bitlens.source.evaluate.namespace import Namespace
 from bitlens.source.evaluate.passing import passing
 from bitlens.source.evaluate.signatures import signature_tools
@@ -82,42 +82,6 @@ def _importlib_util(machine: Machine) -> dict[str, Any]:
     return {"find_spec": Native("find_spec", find_spec)}
 
 
-def _importlib_metadata(machine: Machine) -> dict[str, Any]:
-    missing = ClassValue("PackageNotFoundError", [machine.exceptions["ModuleNotFoundError"]], {})
-
-    def version(args: list[Any], kwargs: dict[str, Any]) -> Any:
-        name = args[0]
-        if not isinstance(name, str):
-            return UNKNOWN
-        if name == "torch":
-            return "2.13.0"
-        if machine.imports.locate(name.replace("-", "_")) is None:
-            raise machine.error("ModuleNotFoundError", name)
-        return "999.0"
-
-    return {
-        "version": Native("version", version),
-        "PackageNotFoundError": missing,
-        "packages_distributions": Native("p", lambda a, k: {}),
-    }
-
-
-def _version(machine: Machine) -> dict[str, Any]:
-    def parse(args: list[Any], kwargs: dict[str, Any]) -> Any:
-        text = str(args[0]) if isinstance(args[0], str) else None
-        if text is None:
-            return UNKNOWN
-        numbers = []
-        for part in text.split("+")[0].split("."):
-            digits = "".join(itertools.takewhile(str.isdigit, part))
-            if not digits:
-                break
-            numbers.append(int(digits))
-        return tuple(numbers)
-
-    return {"parse": Native("parse", parse), "Version": Native("Version", parse)}
-
-
 def _argparse(machine: Machine) -> dict[str, Any]:
     from bitlens.source.evaluate.argument_parser import parser_class
 
@@ -160,15 +124,22 @@ def _inspect(machine: Machine) -> dict[str, Any]:
     }
 
 
+def _unittest(machine: Machine) -> dict[str, Any]:
+    given = Native("given", lambda args, kwargs: args[0] if args else UNKNOWN)
+    skips = {name: Native(name, lambda args, kwargs: given) for name in ("skip", "skipIf", "skipUnless")}
+    return {**skips, "expectedFailure": given}
+
+
 MODULES: dict[str, Callable[[Machine], dict[str, Any]]] = {
     "os": _os,
     "sys": _sys,
     "contextlib": _contextlib,
     "importlib": _importlib,
     "importlib.util": _importlib_util,
-    "importlib.metadata": _importlib_metadata,
-    "packaging.version": _version,
+    "importlib.metadata": metadata,
+    "packaging.version": packaging_version,
     "warnings": _warnings,
     "inspect": _inspect,
     "argparse": _argparse,
+    "unittest": _unittest,
 }
