@@ -6,9 +6,10 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bitlens.source.evaluate.loading import Loader, fills_itself
+from bitlens.source.evaluate.loading import Loader
 from bitlens.source.evaluate.namespace import Namespace
 from bitlens.source.evaluate.scope import Frame
+from bitlens.source.evaluate.self_filling import fills_itself, stated_origins
 from bitlens.source.evaluate.values import MISSING, UNKNOWN, Lazy, Unknown
 
 if TYPE_CHECKING:
@@ -68,10 +69,20 @@ class Imports(Loader):
         defined."""
         if not module.is_package or module.file is None:
             return MISSING
-        if not fills_itself(module, self.source(Path(module.file))):
+        source = self.source(Path(module.file))
+        if not fills_itself(module, source):
             return MISSING
         if name.startswith("__"):
             return Unknown(f"{module.name}.{name}")
+        if module.origins is None:
+            module.origins = stated_origins(source)
+        if name in module.origins:
+            origin, level, member = module.origins[name]
+            stated = self.module(self.absolute(origin, level, module))
+            value = self.get(stated, member) if stated is not None else MISSING
+            if value is not MISSING:
+                module.vars[name] = value
+                return value
         for candidate in self._files_that_define(Path(module.file).parent, name):
             relative = candidate.relative_to(Path(module.file).parent).with_suffix("")
             found = self.module(".".join((module.name, *relative.parts)))

@@ -11,6 +11,7 @@ from bitlens.source.evaluate.compile_statements import Statements
 from bitlens.source.evaluate.finding import Finder
 from bitlens.source.evaluate.namespace import Namespace
 from bitlens.source.evaluate.scope import Frame
+from bitlens.source.evaluate.self_filling import fills_itself
 from bitlens.source.evaluate.values import UNKNOWN, Control, Lazy, Unknown
 from bitlens.source.statements import SourceFile, Statement, read
 
@@ -19,11 +20,6 @@ if TYPE_CHECKING:
 
 
 _DEFINITION = re.compile(r"(?:async\s+def|def|class)\s+(\w+)")
-
-
-def fills_itself(module: Namespace, source: SourceFile) -> bool:
-    """Whether a package only names its members, and gets them from its files on demand."""
-    return module.is_package and ("_LazyModule" in source.text or "lazy_loader" in source.text)
 
 
 class Loader(Finder):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 
@@ -15,6 +16,7 @@ class Namespace:
         "is_package",
         "loaded",
         "name",
+        "origins",
         "plumbing",
         "stars",
         "vars",
@@ -35,6 +37,8 @@ class Namespace:
             "__package__": name,
         }
         self.stars: dict[str, Any] = {}
+        self.origins: Mapping[str, Any] | None = None
+        """Of a package that fills itself: where its members come from, once that was looked up."""
         self.fallback: Any = None
         """For a provided module: what gives a member that is not listed."""
 

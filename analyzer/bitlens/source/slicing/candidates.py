@@ -175,9 +175,8 @@ def _unbound(analysis: Analysis, view: View, atom: Atom, value: ast.expr) -> Ite
             if isinstance(node, COMPREHENSIONS):
                 own |= {name for part in node.generators for name in bound_names([part.target])}
             waiting += [(child, own) for child in children(node)]
-        elif use.kind in {"constructor", "pretrained", "library", "factory"}:
-            if own.isdisjoint(effects([node], view.scope.owner).reads):
-                yield Candidate(view, None, [atom], use, node, atom.index + 1)  # type: ignore[arg-type]
+        elif use.kind in _BUILDING and own.isdisjoint(effects([node], view.scope.owner).reads):
+            yield Candidate(view, None, [atom], use, node, atom.index + 1)  # type: ignore[arg-type]
 
 
 def _collects(value: ast.expr) -> bool:
@@ -188,6 +187,7 @@ def _collects(value: ast.expr) -> bool:
     return name in _COLLECTING
 
 
+_BUILDING = words("constructor pretrained library factory")
 _COLLECTING = words("append extend insert add update add_module register_module setdefault setattr")
 
 
