@@ -20,7 +20,7 @@ Message = dict[str, Any]
 RECORDED = Path(__file__).parent / "initialize"
 NOTHING: Message = {"capabilities": {}}
 """A client with no optional capability."""
-NAMES = ("vscode", "neovim", "sublime-lsp-2.13.0", "bare")
+NAMES = ("vscode", "neovim", "sublime-lsp-2.13.0", "zed-1.7.0", "bare")
 
 
 def initialize_parameters(name: str) -> Message:

@@ -1,10 +1,11 @@
-"""The whole server over stdio, for four kinds of client: three real ones, and one that announces nothing."""
+"""The whole server over stdio, for five kinds of client: four real ones, and one that announces nothing."""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 import pytest
 from server.clients import NAMES, Editor, Message, label, polled
@@ -46,7 +47,22 @@ def test_measuring_shows_at_the_lines(name: str, tmp_path: Path) -> None:
         assert hover["contents"]["kind"] == ("plaintext" if name == "bare" else "markdown")
         assert "not of the model's answers" in hover["contents"]["value"]
         polled(lambda: "Measure again" in lens_titles(editor, uri))
-        assert "blocks" in editor.command("bitlens.modelTree", uri, "model")["text"]
+        tree = editor.command("bitlens.modelTree", uri, "model")["text"]
+        assert "blocks" in tree
+        assert shown(editor).read_text(encoding="utf-8") == tree
+
+
+def shown(editor: Editor) -> Path:
+    """The file that the client is asked to show, or told of where it cannot show any."""
+    told = editor.until(
+        lambda m: (
+            m["method"] == "window/showDocument"
+            or (m["method"] == "window/showMessage" and m["params"]["message"].endswith(".txt"))
+        )
+    )
+    if told["method"] == "window/showDocument":
+        return Path(unquote(urlsplit(told["params"]["uri"]).path))
+    return Path(told["params"]["message"].rpartition(" is in ")[2])
 
 
 def lens_titles(editor: Editor, uri: str) -> list[str]:

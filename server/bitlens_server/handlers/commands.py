@@ -35,7 +35,7 @@ async def cancel(server: Server, *arguments: Any) -> dict[str, Any]:
 
 
 async def open_model_tree(server: Server, *arguments: Any) -> dict[str, Any] | None:
-    """`bitlens.modelTree [uri] [model]`: the tree as text and data, shown where the client can."""
+    """`bitlens.modelTree [uri] [model]`: the tree as text and data, and as a file that is shown or named."""
     program = _program(server, arguments)
     if program is None:
         return None
@@ -45,7 +45,7 @@ async def open_model_tree(server: Server, *arguments: Any) -> dict[str, Any] | N
     if placed is None:
         return _refused(server, "nothing is known of this model yet; measure it first")
     text = model_tree.as_text(placed)
-    if server.client.show_document and not server.client.shows_tree:
+    if not server.client.shows_tree:
         _show(server, placed.numbers.model.name, text)
     return {"text": text, "tree": model_tree.as_data(placed)}
 
@@ -112,4 +112,7 @@ def _show(server: Server, name: str, text: str) -> None:
     folder = Path(tempfile.mkdtemp(prefix="bitlens-"))
     file = folder / f"{''.join(c if c.isalnum() else '-' for c in name)[:60]}.txt"
     file.write_text(text, encoding="utf-8")
-    server.ask(types.WINDOW_SHOW_DOCUMENT, types.ShowDocumentParams(file.as_uri(), take_focus=True))
+    if server.client.show_document:
+        server.ask(types.WINDOW_SHOW_DOCUMENT, types.ShowDocumentParams(file.as_uri(), take_focus=True))
+    else:
+        server.tell(f"the model tree of {name} is in {file}", types.MessageType.Info)
