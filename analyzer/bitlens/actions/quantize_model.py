@@ -15,6 +15,7 @@ from bitlens.analysis import Analysis
 from bitlens.editing import placing
 from bitlens.editing.acts import QUANTO, acts
 from bitlens.editing.code import Bound, Code, argument
+from bitlens.editing.completing import complete
 from bitlens.editing.importing import spelled
 from bitlens.editing.offers import Offer, Span, TextEdit
 from bitlens.source.slicing.scopes import exclusive
@@ -88,7 +89,7 @@ def reached(bound: Bound) -> str:
 
 def quantized(code: Code, bound: Bound, name: str, include: str | None = None) -> tuple[TextEdit, ...]:
     """The edit that quantizes and freezes a model; nothing where the functions' names are all taken."""
-    place = placing.complete(code, bound)
+    place = complete(code, bound)
     spelling = spelled(code, bound.region, place, QUANTO, ["freeze", name, "quantize"])
     if spelling is None:
         return ()

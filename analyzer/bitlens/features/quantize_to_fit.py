@@ -16,6 +16,7 @@ from bitlens.analysis import Analysis, Placed
 from bitlens.editing import placing
 from bitlens.editing.acts import QUANTO
 from bitlens.editing.code import Bound, Code, code_of
+from bitlens.editing.completing import complete
 from bitlens.editing.excluding import patterns, quote_of
 from bitlens.editing.importing import spelled
 from bitlens.editing.offers import Span, TextEdit
@@ -129,7 +130,7 @@ def _bound(code: Code, placed: Placed) -> Bound | None:
 
 def _edits(code: Code, bound: Bound, plan: Plan, everything: Sequence[str]) -> tuple[TextEdit, ...]:
     """Nothing where the functions' names are all taken."""
-    place = placing.complete(code, bound)
+    place = complete(code, bound)
     names = {id: id.partition(".")[2] for id in sorted(set(plan.schemes.values()))}
     spelling = spelled(code, bound.region, place, QUANTO, ["freeze", "quantize", *names.values()])
     if spelling is None:
