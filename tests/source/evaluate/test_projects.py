@@ -145,3 +145,34 @@ def test_a_module_that_replaces_itself_is_what_an_import_gives(tmp_path: Path) -
     for file, parameters in (("net.py", 12), ("other.py", 25), ("net.py", 12)):
         made = evaluate(tmp_path / file, "layer")
         assert sum(p.elements or 0 for p in made.modules[0].parameters) == parameters
+
+
+LAZY = """
+import sys
+from typing import TYPE_CHECKING
+
+from .utils import _LazyModule
+
+if TYPE_CHECKING:
+    try:
+        import torch
+    except ImportError:
+        from .utils.stand_ins import *
+    else:
+        from .models.deep import Net
+else:
+    sys.modules[__name__] = _LazyModule(__name__, globals()["__file__"], {"models.deep": ["Net"]})
+"""
+
+
+def test_a_package_that_fills_itself_says_where_its_members_are(tmp_path: Path) -> None:
+    """Not in the file of stand-ins that is nearer, in which a class of that name stands too."""
+    stand_in = "class Net:\n    def __init__(self, *args):\n        raise ImportError('torch')\n"
+    net = LAYERS.replace("Swish", "Net")
+    write(tmp_path, {"pack/__init__.py": LAZY, "pack/utils/__init__.py": "class _LazyModule: ...\n"})
+    write(
+        tmp_path,
+        {"pack/utils/stand_ins.py": stand_in, "pack/models/deep.py": net, "pack/models/__init__.py": ""},
+    )
+    made = evaluate(write(tmp_path, {"net.py": "import pack\nmodel = pack.Net()\n"}) / "net.py", "model")
+    assert [module.path for module in made.modules] == ["", "scale"]
