@@ -198,3 +198,57 @@ def test_a_checkpoint_that_is_not_here_says_how_to_get_it(
     (problem,) = static_report(file).problems
     assert (problem.code, problem.line) == ("not-in-cache", 3)
     assert "hf download org/name" in problem.message
+
+
+ZOO = """\
+from torch import nn
+
+
+class Block(nn.Module):
+    def __init__(self, width):
+        super().__init__()
+        self.up = nn.Linear(width, 2 * width)
+
+
+class Net(nn.Module):
+    def __init__(self, block, depth, width=4):
+        super().__init__()
+        self.blocks = nn.Sequential(*[block(width) for _ in range(depth)])
+
+
+class Head(nn.Linear):
+    def __init__(self, n=3):
+        super().__init__(n, n)
+
+
+def _net(depth, **kwargs):
+    return Net(Block, depth, **kwargs)
+
+
+def net2(pretrained=False, **kwargs):
+    model = _net(2, **kwargs)
+    if pretrained:
+        model.load_state_dict({})
+    return model
+
+
+def net5(*, width=8):
+    return _net(5, width=width)
+
+
+def printed():
+    print(net2())
+"""
+
+
+def test_functions_that_build_by_their_defaults_stand_for_classes_that_need_arguments(tmp_path: Path) -> None:
+    """The sizes are those of the models that Python builds; a class that nothing uses is there as well."""
+    program = program_of(ZOO, tmp_path / "zoo.py")
+    space: dict[str, Any] = {}
+    exec(compile(ZOO, "zoo.py", "exec"), space)
+    found = {one.root: one.model.parameters for one in static_models(program, Reading())}
+    names = ["net2", "net5", "Head"]
+    assert found == {name: sum(p.numel() for p in space[name]().parameters()) for name in names}
+    nothing_built = ZOO.replace("n=3", "n").replace("print(net2())", "pass")
+    with pytest.raises(BitlensError, match="--model 'net5'"):
+        buildable(program_of(nothing_built, tmp_path / "zoo.py"), Reading())

@@ -12,7 +12,7 @@ from bitlens.measurement import Model
 from bitlens.numbers import Numbers
 from bitlens.problems import BitlensError, Problem
 from bitlens.source.configured import Configuration, configurations, file_at, meaning
-from bitlens.source.evaluate import evaluate, keep, roots, to_model, written
+from bitlens.source.evaluate import Roots, evaluate, keep, roots, to_model, written
 from bitlens.source.program import Program
 from bitlens.source.slice import Slice, slices
 from bitlens.source.store import LoweredStore
@@ -51,7 +51,8 @@ def static_models(
     """The models of a program, or those that `selection` names, each as soon as it is known.
 
     Models are the expressions that build one; where there are none, the classes that nothing else in the
-    file builds; and always the classes for which a configuration is asked. `pieces` are the program's slices
+    file builds and the functions that build one by their defaults (at most MOST_ROOTS), else every class; and
+    always the classes for which a configuration is asked. `pieces` are the program's slices
     where the caller has them. Raises BitlensError for a selection or a configuration that cannot be read.
     """
     wanted = _configurations(program, how, selection)
@@ -63,7 +64,13 @@ def static_models(
         made = _of_slice(piece, how)
         found = found or made.known
         yield made
-    names = () if found else _roots(program, how)
+    names: tuple[str, ...] = ()
+    if not found:
+        offered = _roots(program, how)
+        built = [_of_root(program, how, name, None) for name in offered.factories[:MOST_ROOTS]]
+        built = [made for made in built if made.known]
+        yield from built
+        names = offered.unused if built else offered.chosen
     for name in dict.fromkeys((*names, *wanted)):
         yield _of_root(program, how, name, wanted.get(name))
 
@@ -74,7 +81,7 @@ def _configurations(program: Program, how: Reading, selection: str | None) -> di
     if how.config is not None:
         given = Configuration(_given(how.config, program))
         names = _definitions(program)
-        chosen = (selection,) if selection is not None else _roots(program, how)
+        chosen = (selection,) if selection is not None else _roots(program, how).chosen
         found |= {name: given for name in chosen if name in names}
     return found
 
@@ -101,7 +108,7 @@ def _expressions(program: Program, pieces: Iterable[Slice] | None) -> list[Slice
     return [piece for piece in built if piece.runnable and piece.name not in classes]
 
 
-def _roots(program: Program, how: Reading) -> tuple[str, ...]:
+def _roots(program: Program, how: Reading) -> Roots:
     return roots(program.path, search_paths=how.search_paths, store=how.store, text=program.text)
 
 

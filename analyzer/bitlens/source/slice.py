@@ -197,6 +197,11 @@ class _Slicer:
                 else "Give a file that defines or loads a torch model."
             )
         listed = ", ".join(list(classes)[:_MOST_LISTED]) + (", …" if len(classes) > _MOST_LISTED else "")
+        ready = [
+            f for f in self.knowledge.functions if self.analysis.models.returned(f) and not self._missing(f)
+        ]
+        if ready:
+            return f"Its classes: {listed}. Name a function that builds one: --model '{ready[-1]}'."
         name = (self._roots() or list(classes))[-1]
         example = f"{name}({', '.join(f'{argument}=…' for argument in self._missing(name))})"
         return f"Its classes: {listed}. Name one with its arguments: --model '{example}'."

@@ -117,7 +117,7 @@ def test_a_program(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("file", PROGRAMS, ids=lambda file: file.stem)
 def test_the_root_is_found(file: Path) -> None:
-    assert roots(file) == ("model",)
+    assert roots(file).chosen == ("model",)
 
 
 def write(tmp_path: Path, text: str) -> Path:
@@ -142,7 +142,12 @@ def small(): return Net(2, layers=1)
 
 
 def test_roots_are_what_nothing_else_builds(tmp_path: Path) -> None:
-    assert roots(write(tmp_path, NET.replace("def small(): return Net(2, layers=1)", ""))) == ("Net",)
+    """`small` is a function that anyone can call; what takes an argument or gives nothing back is none."""
+    alone = roots(write(tmp_path, NET.replace("def small(): return Net(2, layers=1)", "")))
+    assert alone.chosen == alone.unused == ("Net",)
+    more = "def wide(n, k=2): return Net(n * k)\ndef tried(): print(small())\ndef same(): return small()\n"
+    found = roots(write(tmp_path, NET + more))
+    assert (found.unused, found.factories, found.classes) == ((), ("small", "same"), ("Block", "Net"))
 
 
 def test_sizes_without_value_are_formulas(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from bitlens.source.evaluate.heap import HEAP
 from bitlens.source.evaluate.limits import Limits, describe
 from bitlens.source.evaluate.machine import Machine
 from bitlens.source.evaluate.namespace import Namespace
-from bitlens.source.evaluate.roots import build, find_roots, written_call
+from bitlens.source.evaluate.roots import Roots, build, find_roots, written_call
 from bitlens.source.evaluate.scope import Frame
 from bitlens.source.evaluate.values import MISSING, ClassValue, LimitReached, ModuleInstance, PyRaise, Unknown
 from bitlens.source.evaluate.world import World, world_for
@@ -66,9 +66,8 @@ def roots(
     search_paths: Sequence[Path] = (),
     store: LoweredStore | None = None,
     text: str | None = None,
-) -> tuple[str, ...]:
-    """What the file builds: its variables that hold models, else the module classes that nothing else in it
-    builds.
+) -> Roots:
+    """What the file offers to be looked at as a model: variables, classes, functions.
 
     `text` stands for what `file` holds on disk. Raises BitlensError if the file cannot be read.
     """
@@ -85,14 +84,14 @@ def keep(search_paths: Sequence[Path] = ()) -> None:
         world.machine.imports.save()
 
 
-def _roots(world: World, file: Path, text: str | None) -> tuple[str, ...]:
+def _roots(world: World, file: Path, text: str | None) -> Roots:
     module = world.prepare(file, Limits(), text)
     source = world.machine.imports.source(file)
     try:
         world.machine.imports.ensure(module)
         return find_roots(world.machine, module, source)
     except LimitReached:
-        return ()
+        return Roots()
 
 
 def written(
@@ -183,7 +182,7 @@ def _evaluate(
     try:
         machine.imports.ensure(module)
         if root is None:
-            found = find_roots(machine, module, machine.imports.source(file))
+            found = find_roots(machine, module, machine.imports.source(file)).chosen
             if not found:
                 problem = Problem(
                     "no-model", "nothing in this file builds a model; name one with --model", str(file)
@@ -275,4 +274,4 @@ def _expression(machine: Machine, module: Namespace, text: str) -> Any:
     return compiler.expression(value)(frame)
 
 
-__all__ = ["Construction", "evaluate", "roots", "written"]
+__all__ = ["Construction", "Roots", "evaluate", "roots", "written"]

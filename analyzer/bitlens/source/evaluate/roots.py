@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bitlens.source.evaluate.callables import BoundMethod, Function
@@ -17,31 +19,79 @@ from bitlens.source.evaluate.values import (
     ModuleInstance,
     Unknown,
 )
+from bitlens.source.hollow import filled
 from bitlens.source.statements import SourceFile
-from bitlens.source.tree import children
+from bitlens.source.tree import children, walk
 
 if TYPE_CHECKING:
     from bitlens.source.evaluate.machine import Machine
 
 
-def find_roots(machine: Machine, module: Namespace, source: SourceFile) -> tuple[str, ...]:
-    """Variables that hold models; else module classes of this file that nothing else in the file builds."""
-    variables = [name for name, value in module.vars.items() if type(value) is ModuleInstance]
+@dataclass(frozen=True, slots=True)
+class Roots:
+    """What a file offers to be looked at as a model, by name."""
+
+    variables: tuple[str, ...] = ()
+    """Those of the file's own level that hold models."""
+    unused: tuple[str, ...] = ()
+    """Module classes that nothing else in the file builds."""
+    factories: tuple[str, ...] = ()
+    """Functions that build a model by their defaults."""
+    classes: tuple[str, ...] = ()
+    """Every module class."""
+
+    @property
+    def chosen(self) -> tuple[str, ...]:
+        """The first that there are, factories left out."""
+        return self.variables or self.unused or self.classes
+
+
+def find_roots(machine: Machine, module: Namespace, source: SourceFile) -> Roots:
+    """The models of a file whose top level was evaluated."""
+    variables = tuple(name for name, value in module.vars.items() if type(value) is ModuleInstance)
     if variables:
-        return tuple(variables)
+        return Roots(variables)
     classes: dict[str, ClassValue] = {}
     used: set[str] = set()
-    for statement in source.statements:
-        for node in statement.nodes:
-            used |= _used_names(node)
-            if isinstance(node, ast.ClassDef):
-                value = module.vars.get(node.name)
-                value = value.force() if type(value) is Lazy else value
-                if isinstance(value, ClassValue) and value.is_module:
-                    classes[node.name] = value
+    nodes = [node for statement in source.statements for node in statement.nodes]
+    for node in nodes:
+        used |= _used_names(node)
+        if isinstance(node, ast.ClassDef):
+            value = module.vars.get(node.name)
+            value = value.force() if type(value) is Lazy else value
+            if isinstance(value, ClassValue) and value.is_module:
+                classes[node.name] = value
     bases = {base.name for cls in classes.values() for base in cls.mro[1:] if isinstance(base, ClassValue)}
-    free = [name for name in classes if name not in used and name not in bases]
-    return tuple(free or [name for name in classes if name not in used] or classes)
+    free = [name for name in classes if name not in used]
+    unused = [name for name in free if name not in bases] or free
+    return Roots((), tuple(unused), _factories(nodes, set(classes)), tuple(classes))
+
+
+def _factories(nodes: Sequence[ast.stmt], classes: set[str]) -> tuple[str, ...]:
+    """Functions like `resnet18()`: they need no argument, give something back, and name a module class of the
+    file or another function that does.
+    """
+    functions = {node.name: node for node in nodes if isinstance(node, ast.FunctionDef)}
+    waiting = {name: _used_names(node) for name, node in functions.items() if _gives(node)}
+    building, found = set(classes), list(classes)
+    while found:
+        found = [name for name, used in waiting.items() if not building.isdisjoint(used)]
+        building.update(found)
+        waiting = {name: used for name, used in waiting.items() if name not in building}
+    return tuple(
+        name
+        for name, node in functions.items()
+        if name in building and not name.startswith("_") and not _needs_arguments(node.args)
+    )
+
+
+def _gives(node: ast.FunctionDef) -> bool:
+    return any(isinstance(part, ast.Return) and part.value is not None for part in walk(filled(node)))
+
+
+def _needs_arguments(arguments: ast.arguments) -> bool:
+    positional = [*arguments.posonlyargs, *arguments.args]
+    return len(positional) > len(arguments.defaults) or None in arguments.kw_defaults
 
 
 def _used_names(node: ast.stmt) -> set[str]:
@@ -62,7 +112,7 @@ def _used_names(node: ast.stmt) -> set[str]:
             names.add(part.id)
         if isinstance(part, ast.FunctionDef | ast.AsyncFunctionDef):
             # Annotations build nothing.
-            pending.extend(part.body)
+            pending.extend(filled(part).body)
             pending.extend(part.args.defaults)
             pending.extend(part.decorator_list)
             continue
