@@ -67,10 +67,12 @@ def static_models(
     names: tuple[str, ...] = ()
     if not found:
         offered = _roots(program, how)
-        built = [_of_root(program, how, name, None) for name in offered.factories[:MOST_ROOTS]]
-        built = [made for made in built if made.known]
-        yield from built
-        names = offered.unused if built else offered.chosen
+        for name in offered.factories[:MOST_ROOTS]:
+            made = _of_root(program, how, name, None)
+            if made.known:
+                found = True
+                yield made
+        names = offered.unused if found else offered.chosen
     for name in dict.fromkeys((*names, *wanted)):
         yield _of_root(program, how, name, wanted.get(name))
 
