@@ -2,8 +2,9 @@
 
 Offered on a statement that gives a model to a variable. `from_pretrained` of transformers gets `dtype=` (its
 old name `torch_dtype` is renamed), that of diffusers gets `torch_dtype=`; any other expression gets
-`.to(torch.bfloat16)`. Not offered where the expression or a later statement of the scope gives the model that
-dtype already, nor for a model that is quantized.
+`.to(torch.bfloat16)`, where the model takes token ids or nothing in the file runs it: float inputs would have
+to be cast, too. Not offered where the expression gives the model that dtype already or a later statement of
+the scope casts it, nor for a model that is quantized.
 """
 
 from __future__ import annotations
@@ -16,10 +17,10 @@ from bitlens.actions.quantize_model import is_quantized, is_whole_model
 from bitlens.analysis import Analysis
 from bitlens.editing.acts import acts, cast_to, dtype_named
 from bitlens.editing.arguments import changed, rename_keyword, set_keyword
-from bitlens.editing.code import Bound, Code, argument
+from bitlens.editing.code import Bound, Code, argument, is_of_transformers
+from bitlens.editing.completing import is_used
 from bitlens.editing.importing import torch_name
 from bitlens.editing.offers import Offer, Span, TextEdit
-from bitlens.source.libraries import LOADERS
 
 DTYPES = ("bfloat16", "float16")
 
@@ -27,6 +28,8 @@ DTYPES = ("bfloat16", "float16")
 def _offers(_: Analysis, code: Code, span: Span) -> Iterator[Offer]:
     for bound in bound_at(code, span):
         if is_whole_model(code, bound) and not is_quantized(code, bound):
+            if _is_cast_later(code, bound) or not (_loader(code, bound) or _takes_any_float(code, bound)):
+                continue
             now = _dtype(code, bound)
             for dtype in DTYPES:
                 if dtype != now:
@@ -51,20 +54,50 @@ def _chain(node: ast.expr) -> Iterator[ast.Call]:
 
 
 def _loader(code: Code, bound: Bound) -> ast.Call | None:
-    for call in _chain(bound.value):
-        dotted = code.meaning(call.func)
-        if dotted.rpartition(".")[2] in LOADERS - {"from_quantized"} or dotted.endswith(
-            "transformers.pipeline"
-        ):
-            return call
-    return None
+    """The call that takes the dtype as an argument."""
+    return next((call for call in _chain(bound.value) if _takes_dtype(code, call)), None)
+
+
+def _takes_dtype(code: Code, call: ast.Call) -> bool:
+    owner, _, method = code.meaning(call.func).rpartition(".")
+    if method == "pipeline":
+        return owner.startswith("transformers")
+    if owner.startswith("diffusers."):
+        return method in {"from_pretrained", "from_single_file"}
+    if method == "from_config":
+        return owner.startswith("transformers.") and owner.rpartition(".")[2].startswith("Auto")
+    return method in {"from_pretrained", "_from_config"} and is_of_transformers(code, owner)
+
+
+def _takes_any_float(code: Code, bound: Bound) -> bool:
+    """Whether the program still runs with a model of another dtype, as far as it can be told."""
+    made = bound.use.class_name
+    if not is_used(code, bound) or made.startswith("transformers."):
+        return True
+    node = code.knowledge.classes.get(made, bound.value)
+    embeds = any(code.meaning(call.func) == "torch.nn.Embedding" for call in _calls(node))
+    return embeds and not any(_makes_float(code, call) for call in _calls(node))
+
+
+def _calls(node: ast.AST) -> Iterator[ast.Call]:
+    return (child for child in ast.walk(node) if isinstance(child, ast.Call))
+
+
+def _makes_float(code: Code, call: ast.Call) -> bool:
+    """Whether a call makes a tensor of the default dtype."""
+    made = code.meaning(call.func) in {f"torch.{name}" for name in ("zeros", "ones", "rand", "randn", "full")}
+    return made and argument(call, "dtype") is None
+
+
+def _is_cast_later(code: Code, bound: Bound) -> bool:
+    return any(
+        act.kind == "cast" and act.model == bound.variable and act.atom.index > bound.atom.index
+        for act in acts(code, bound.region)
+    )
 
 
 def _dtype(code: Code, bound: Bound) -> str | None:
-    """The dtype that the program gives the model; None where it gives none."""
-    for act in acts(code, bound.region):
-        if act.kind == "cast" and act.model == bound.variable and act.atom.index > bound.atom.index:
-            return act.detail
+    """The dtype that the expression gives the model; None where it gives none."""
     for call in _chain(bound.value):
         found = cast_to(code, call) or dtype_named(
             code, argument(call, "dtype") or argument(call, "torch_dtype")

@@ -8,6 +8,7 @@ weights.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 
 from bitlens.actions._action import Action, rewrite
@@ -21,12 +22,16 @@ from bitlens.editing.offers import Offer, Span
 
 def _offers(analysis: Analysis, code: Code, span: Span) -> Iterator[Offer]:
     layers = [layer for layer in layer_calls(code, span) if layer.type in {"Linear", "Conv2d"}]
-    for bound in code.bound if layers else ():
-        if is_whole_model(code, bound) and not is_quantized(code, bound):
-            wanted = _patterns(analysis, layers, bound)
-            for name, title in (("qint8", "int8"), ("qint4", "int4")):
-                if wanted:
-                    yield _offer(code, bound, wanted, name, title)
+    models = (
+        [b for b in code.bound if is_whole_model(code, b) and not is_quantized(code, b)] if layers else []
+    )
+    found = [(bound, wanted) for bound in models if (wanted := _patterns(analysis, layers, bound))]
+    names = Counter(bound.variable for bound, _ in found)
+    for bound, wanted in found:
+        line = code.span(bound.atom.node, bound.atom).line
+        where = f" (line {line})" if names[bound.variable] > 1 else ""
+        for name, title in (("qint8", "int8"), ("qint4", "int4")):
+            yield _offer(code, bound, wanted, name, title + where)
 
 
 def _offer(code: Code, bound: Bound, wanted: list[str], name: str, title: str) -> Offer:

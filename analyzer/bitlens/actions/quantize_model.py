@@ -1,8 +1,10 @@
 """Quantize a model with quanto.
 
 Offered on a statement that gives a model to a variable, once for each of qint8, qint4 and qfloat8, unless the
-scope quantizes the model already. Inserts `quantize(model, weights=…)` and `freeze(model)` where the model is
-complete (after `load_state_dict`, `to`, `eval` and the like) and not yet used, and imports what they need.
+scope quantizes the model already, or the file has a kind of `Linear` or `Conv2d` with a `forward` of its own,
+which quanto would replace by the plain one. Inserts `quantize(model, weights=…)` and `freeze(model)` where
+the model is complete (after `load_state_dict`, `to`, `eval` and the like) and not yet used, and imports
+what they need.
 """
 
 from __future__ import annotations
@@ -33,7 +35,7 @@ _COMPOSED = {
 
 
 def _offers(_: Analysis, code: Code, span: Span) -> Iterator[Offer]:
-    for bound in bound_at(code, span):
+    for bound in bound_at(code, span) if not _has_own_layers(code) else ():
         if is_whole_model(code, bound) and not is_quantized(code, bound):
             for name, title in FORMATS.items():
                 yield _offer(code, bound, name, title)
@@ -42,6 +44,15 @@ def _offers(_: Analysis, code: Code, span: Span) -> Iterator[Offer]:
 def _offer(code: Code, bound: Bound, name: str, title: str) -> Offer:
     text = f"Quantize `{bound.variable}` to {title} with quanto"
     return rewrite(f"quantize.{name}", text, lambda: quantized(code, bound, name))
+
+
+def _has_own_layers(code: Code) -> bool:
+    classes = code.knowledge.classes.values()
+    return any(
+        {code.meaning(base) for base in node.bases} & {"torch.nn.Linear", "torch.nn.Conv2d"}
+        and any(isinstance(child, ast.FunctionDef) and child.name == "forward" for child in node.body)
+        for node in classes
+    )
 
 
 def is_whole_model(code: Code, bound: Bound) -> bool:

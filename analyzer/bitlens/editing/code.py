@@ -260,6 +260,13 @@ def argument(call: ast.Call, name: str, position: int | None = None) -> ast.expr
     return None
 
 
+def is_of_transformers(code: Code, class_name: str) -> bool:
+    """Whether a class is one of transformers, or one of this file stands directly on such a one."""
+    node = code.knowledge.classes.get(class_name)
+    bases = [code.meaning(base) for base in node.bases] if node is not None else []
+    return any(name.startswith("transformers.") for name in (class_name, *bases))
+
+
 _READ: WeakKeyDictionary[Analysis, Code] = WeakKeyDictionary()
 
 

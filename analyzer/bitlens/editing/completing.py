@@ -33,11 +33,13 @@ _COMPLETING = re.compile(
 )
 """First words of methods and functions that finish a model: they load, place, convert or switch it."""
 _CHANGING = re.compile(
-    r"^_?(load|restore|resume|init|reset|resize|tie|merge|fuse|replace|inflate|convert)(?![a-z])"
-    r"|(?<!get)_(state_dict|checkpoint|weights|pretrained)$"
+    r"^_?(load|restore|resume|resize|tie|merge|fuse|replace|inflate|convert)(?![a-z])|^_?(re)?init$"
+    r"|(?<!get)_(state_dict|checkpoint|weights|params|parameters|pretrained)$"
 )
 """Names of what gives a model other weights or layers; quantized ones lose that without a word."""
-_SAVING = re.compile(r"^_?(save|get|count|print|log|dump|export|check|test|eval|compare|plot)")
+_SAVING = re.compile(
+    r"^_?(save|get|named|count|clip|filter|split|group|print|log|dump|export|check|test|eval|compare|plot)"
+)
 _CAST = re.compile(r"dtype|float|half|double|precision")
 _CASTS = words("half bfloat16 double float")
 _PLAIN = re.compile(
@@ -70,6 +72,14 @@ def complete(code: Code, bound: Bound) -> Atom:
             return place
         level = parent
         place = place if used else parent
+
+
+def is_used(code: Code, bound: Bound) -> bool:
+    """Whether anything runs the model, or gets it to do so, behind the statement that makes it."""
+    if "." in bound.variable:
+        return True
+    later = bound.region.atoms[bound.atom.index + 1 :]
+    return any(_kind(code, bound.region, atom, bound.variable) == "use" for atom in later)
 
 
 def _goes_on(region: Region, inner: Atom, parent: Atom, model: str) -> bool:
@@ -223,7 +233,11 @@ def _method_changes(call: ast.Call, name: str) -> bool:
         return _CAST.search(given) is not None
     if name in _CASTS:
         return not given
-    return name == "share_memory" or (name == "apply" and "init" in given) or bool(_CHANGING.search(name))
+    return (
+        name == "share_memory"
+        or (name == "apply" and "init" in given)
+        or (_CHANGING.search(name) is not None and not _SAVING.search(name))
+    )
 
 
 def _module(node: ast.expr) -> str | None:

@@ -61,6 +61,8 @@ def torch_name(code: Code, region: Region, atom: Atom, name: str) -> Spelling:
     module = _module(visible, ["torch"])
     if module is not None:
         return Spelling({name: f"{module}.{name}"})
+    if _taken(code, region, "torch"):  # a stand-in that imports it when it is used
+        return Spelling({name: f"torch.{name}"})
     return Spelling({name: f"torch.{name}"}, (_insertion(code, region, atom, "import torch"),))
 
 

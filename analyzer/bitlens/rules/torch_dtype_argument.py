@@ -29,7 +29,7 @@ from collections.abc import Iterator
 
 from bitlens.analysis import Analysis
 from bitlens.editing.arguments import changed, remove_keyword, rename_keyword
-from bitlens.editing.code import Code, Region, argument
+from bitlens.editing.code import Code, Region, argument, is_of_transformers
 from bitlens.editing.offers import Offer, TextEdit
 from bitlens.rules._rule import Found, Rule, fix
 from bitlens.source.libraries import LOADERS
@@ -51,13 +51,7 @@ def _is_transformers(code: Code, call: ast.Call) -> bool:
     if dotted.startswith("transformers."):
         return True
     owner, _, method = dotted.rpartition(".")
-    return method in LOADERS and _inherits(code, owner)
-
-
-def _inherits(code: Code, class_name: str) -> bool:
-    """Whether a class of this file stands directly on one of transformers."""
-    node = code.knowledge.classes.get(class_name)
-    return node is not None and any(code.meaning(base).startswith("transformers.") for base in node.bases)
+    return method in LOADERS and is_of_transformers(code, owner)
 
 
 def _rename(code: Code, atom: Atom, call: ast.Call) -> Offer:

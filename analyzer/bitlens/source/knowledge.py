@@ -4,6 +4,7 @@ files."""
 from __future__ import annotations
 
 import ast
+import sys
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from pathlib import Path
@@ -231,7 +232,7 @@ def filled_tables(function: Function) -> set[str]:
 
 
 def _named_like_a_module(dotted: str, last: str) -> bool:
-    if not last[:1].isupper() or NOT_MODELS.search(last):
+    if not last[:1].isupper() or NOT_MODELS.search(last) or dotted.split(".")[0] in sys.stdlib_module_names:
         return False
     if last in _MODULE_BASES or MODELS.search(last) is not None:
         return True

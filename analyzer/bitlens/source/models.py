@@ -44,6 +44,8 @@ class Models:
     def __init__(self, knowledge: Knowledge) -> None:
         self.knowledge = knowledge
         self._returning: dict[str, tuple[ModelUse, ...]] = {}
+        self._open: set[ast.stmt] = set()
+        """Functions that are looked into just now: recursion ends at them."""
 
     def use(self, node: ast.expr, variables: Mapping[str, str], target: str = "") -> ModelUse | None:
         """How `node` builds a model; None if it does not. `target` is the variable that gets it."""
@@ -266,14 +268,20 @@ class Models:
     def _returns(
         self, function: Function, given: dict[str, str]
     ) -> Iterator[tuple[str, ast.expr, dict[str, str]]]:
-        local = self.variables(function.body, given)
-        for node in own_nodes(function):
-            if isinstance(node, ast.Return) and node.value is not None:
-                if isinstance(node.value, ast.Tuple):
-                    for position, element in enumerate(node.value.elts):
-                        yield f"[{position}]", element, local
-                else:
-                    yield "", node.value, local
+        if function in self._open:
+            return
+        self._open.add(function)
+        try:
+            local = self.variables(function.body, given)
+            for node in own_nodes(function):
+                if isinstance(node, ast.Return) and node.value is not None:
+                    if isinstance(node.value, ast.Tuple):
+                        for position, element in enumerate(node.value.elts):
+                            yield f"[{position}]", element, local
+                    else:
+                        yield "", node.value, local
+        finally:
+            self._open.discard(function)
 
     def _in_display(
         self, target: str, value: ast.List | ast.Dict, variables: Mapping[str, str]

@@ -1,0 +1,132 @@
+"""Where nothing is offered, since the program would no longer run: torch and quanto themselves say so."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from bitlens.actions import Span, applied, offers
+from bitlens.analysis import Analysis
+from optimum.quanto import QLinear, quantize
+
+HEAD = "import torch\nfrom torch import nn\nfrom transformers import AutoModel\n"
+NET = """\
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(4, 2)
+
+    def forward(self, x):
+        return self.fc(x)
+
+
+"""
+WORDS = NET.replace("self.fc = ", "self.embed = nn.Embedding(8, 4)\n        self.fc = ").replace(
+    "(x)\n", "(self.embed(x))\n"
+)
+CALL = "answer = model(torch.ones(1, 4))\n"
+
+
+def ids(text: str, marker: str) -> set[str]:
+    """What is offered on the line that holds `marker`."""
+    line = next(number for number, one in enumerate(text.splitlines(), 1) if marker in one)
+    return {offer.id for offer in offers(Analysis(Path("any.py").absolute(), text), Span(line, 8, line, 8))}
+
+
+def run(text: str) -> dict[str, Any]:
+    names: dict[str, Any] = {"__name__": "__main__"}
+    with contextlib.redirect_stdout(io.StringIO()):
+        exec(text, names)
+    return names
+
+
+def test_float_inputs_do_not_fit_a_model_of_another_dtype() -> None:
+    text = f"{HEAD}{NET}model = Net()\n"
+    assert "dtype.bfloat16" in ids(text, "model =")
+    assert "dtype.bfloat16" not in ids(text + CALL, "model =")
+    with pytest.raises(RuntimeError, match="dtype"):
+        run(text.replace("Net()\n", "Net().to(torch.bfloat16)\n") + CALL)
+
+
+def test_token_ids_fit_a_model_of_any_dtype() -> None:
+    text = f"{HEAD}{WORDS}model = Net()\nanswer = model(torch.tensor([1, 2]))\n"
+    (offer,) = [
+        offer
+        for offer in offers(Analysis(Path("any.py").absolute(), text), Span(14, 0, 14, 0))
+        if offer.id == "dtype.bfloat16"
+    ]
+    assert run(applied(text, offer.edit()))["answer"].dtype == torch.bfloat16
+
+
+def test_a_cast_further_down_would_win() -> None:
+    text = f"{HEAD}{NET}model = Net()\nmodel.half()\n"
+    assert ids(text, "model =") & {"dtype.bfloat16", "dtype.float16"} == set()
+    casted = run(text.replace("Net()\n", "Net().to(torch.bfloat16)\n"))["model"]
+    assert casted.fc.weight.dtype == torch.float16
+
+
+def test_only_transformers_loaders_take_a_dtype() -> None:
+    loader = "    @classmethod\n    def from_pretrained(cls, name):\n        return cls()\n\n"
+    text = f"{HEAD}{WORDS}{loader}model = Net.from_pretrained('tiny')\nanswer = model(torch.tensor([1]))\n"
+    assert not any(id.startswith("dtype") for id in ids(text, "model ="))
+    with pytest.raises(TypeError, match="dtype"):
+        run(text.replace("'tiny'", "'tiny', dtype=torch.bfloat16"))
+
+
+def test_a_layer_with_a_forward_of_its_own_is_not_replaced() -> None:
+    own = "class Doubled(nn.Linear):\n    def forward(self, x):\n        return 2 * super().forward(x)\n\n\n"
+    text = f"{HEAD}{own}model = nn.Sequential(Doubled(4, 2), nn.ReLU())\n"
+    assert not any(id.startswith("quantize") for id in ids(text, "model ="))
+    assert "quantize.qint8" in ids(text.replace("(nn.Linear)", "(nn.Module)"), "model =")
+    model = run(text)["model"]
+    quantize(model, weights="qint8")
+    assert type(model[0]) is QLinear
+
+
+def test_all_of_a_model_is_not_frozen() -> None:
+    text = f"{HEAD}{NET}model = Net()\n{CALL}answer.sum().backward()\n"
+    assert "freeze-layer" not in ids(text, "self.fc =")
+    assert "freeze-layer" in ids(f"{HEAD}{WORDS}model = Net()\n", "self.fc =")
+    with pytest.raises(RuntimeError, match="does not require grad"):
+        run(text.replace("Linear(4, 2)", "Linear(4, 2).requires_grad_(False)"))
+
+
+def test_a_class_of_the_standard_library_is_no_model() -> None:
+    text = "from types import SimpleNamespace\nconfig = SimpleNamespace(width=4)\n"
+    assert ids(text, "config =") == set()
+
+
+def test_models_of_one_name_are_told_apart() -> None:
+    """A client asks for an edit by its title."""
+    makers = "".join(f"def {n}():\n    model = Net()\n    return model\n\n\n" for n in ("small", "large"))
+    text = f"{HEAD}{NET}{makers}"
+    found = offers(Analysis(Path("any.py").absolute(), text), Span(7, 8, 7, 8))
+    titles = [offer.title for offer in found if offer.id == "quantize-layer.qint8"]
+    assert titles == [f"Quantize only `fc` of `model` to int8 (line {line})" for line in (14, 19)]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "def wrap(m, n):\n    return wrap(m, n - 1)\nm = nn.Linear(2, 2)\nwrapped = wrap(m, 3)\n",
+        "def one(m):\n    return two(m)\ndef two(m):\n    return one(m)\nwrapped = one(nn.Linear(2, 2))\n",
+        "class A:\n    def make(self):\n        return self.make()\n"
+        "    def run(self):\n        net = self.make()\n",
+    ],
+)
+def test_functions_that_call_themselves(text: str) -> None:
+    text = HEAD + text
+    for line in range(1, text.count("\n") + 1):
+        list(offers(Analysis(Path("any.py").absolute(), text), Span(line, 0, line, 80)))
+
+
+def test_a_stand_in_for_torch_is_not_imported_over() -> None:
+    text = "from lazy import Lazy\nfrom torch import nn\ntorch = Lazy('torch')\nmodel = nn.Sequential()\n"
+    analysis = Analysis(Path("any.py").absolute(), text)
+    (offer,) = [o for o in offers(analysis, Span(4, 0, 4, 0)) if o.id == "dtype.bfloat16"]
+    assert applied(text, offer.edit()).endswith("model = nn.Sequential().to(torch.bfloat16)\n")
+    assert "import torch\n" not in applied(text, offer.edit())
