@@ -1,4 +1,4 @@
-"""Rows that a few large weights destroy are told where the library itself destroys them, and nowhere else."""
+"""What a few large weights destroy is told where the library itself destroys it, and nowhere else."""
 
 from __future__ import annotations
 
@@ -6,13 +6,16 @@ import importlib.metadata
 from collections.abc import Callable
 from pathlib import Path
 
+import bitsandbytes.functional as bitsandbytes
+import gguf
 import pytest
 import torch
 from backends.models import layers
+from bitlens.worker.estimate import Estimator
 from bitlens.worker.measure import Measurer
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from optimum.quanto import AbsmaxOptimizer, qint8, quantize_weight
+from optimum.quanto import AbsmaxOptimizer, MaxOptimizer, qint4, qint8, quantize_weight
 from safetensors.torch import load_file
 from torch import nn
 from torchao.quantization.granularity import PerRow
@@ -69,8 +72,8 @@ def test_one_huge_weight_in_a_row_is_told(scheme: str) -> None:
 @settings(max_examples=15, deadline=None)
 @given(
     seed=st.integers(0, 10_000),
-    columns=st.sampled_from((64, 100, 384, 1000, 2048)),
-    chunk=st.sampled_from((4096, 1 << 18)),
+    columns=st.sampled_from((16, 40, 64, 100, 384, 1000, 2048, 20_000)),
+    chunk=st.sampled_from((32_768, 1 << 18)),
     decades=st.floats(0, 5),
 )
 def test_the_rows_told_are_those_that_the_library_destroys(
@@ -86,6 +89,90 @@ def test_the_rows_told_are_those_that_the_library_destroys(
     assert said == "most of the weight is lost" or said == (
         expected and f"{expected} little but the largest weights"
     )
+
+
+def groups_by_quanto(weight: torch.Tensor) -> torch.Tensor:
+    scale, shift = MaxOptimizer()(weight, qint4, 0, 128)
+    return quantize_weight(weight, qint4, 0, scale, shift, 128).dequantize()
+
+
+def blocks_by_bitsandbytes(weight: torch.Tensor) -> torch.Tensor:
+    return bitsandbytes.dequantize_4bit(*bitsandbytes.quantize_4bit(weight, quant_type="nf4"))
+
+
+def blocks_by_gguf(weight: torch.Tensor) -> torch.Tensor:
+    kind = gguf.GGMLQuantizationType.Q4_0
+    return torch.from_numpy(gguf.dequantize(gguf.quantize(weight.numpy(), kind), kind)).view_as(weight)
+
+
+BLOCKS = {
+    "quanto.qint4": (128, groups_by_quanto),
+    "bitsandbytes.nf4": (64, blocks_by_bitsandbytes),
+    "gguf.q4_0": (32, blocks_by_gguf),
+}
+
+
+def told(lost: int, of: int, looked: str = "") -> str | None:
+    return f"{lost} of {of} blocks{looked} keep little but the largest weight" if 100 * lost >= of else None
+
+
+@pytest.mark.parametrize("scheme", BLOCKS)
+def test_blocks_that_a_column_of_huge_weights_destroys_are_told(scheme: str) -> None:
+    torch.manual_seed(0)
+    weight = torch.randn(64, 1024)
+    weight[:, 7] = 1e4
+    size, library = BLOCKS[scheme]
+    first = library(weight)[:, :size]
+    others = torch.cat([first[:, :7], first[:, 8:]], dim=1)
+    assert (others == others[:, :1]).all() and (first[:, 7] > 9e3).all()
+    assert scheme == "quanto.qint4" or (others == 0).all()
+    assert note(weight, scheme) == told(64, weight.numel() // size)
+    weight[2:, 7] = 0.0
+    assert note(weight, scheme) is None
+
+
+@pytest.mark.parametrize("scheme", BLOCKS)
+@settings(max_examples=15, deadline=None)
+@given(
+    seed=st.integers(0, 10_000),
+    columns=st.sampled_from((128 * 3, 128 * 8)),
+    chunk=st.sampled_from((4096, 1 << 18)),
+    decades=st.floats(0, 5),
+    every=st.integers(1, 20),
+)
+def test_the_blocks_told_are_those_that_the_library_destroys(
+    scheme: str, seed: int, columns: int, chunk: int, decades: float, every: int
+) -> None:
+    torch.manual_seed(seed)
+    weight = torch.randn(40, columns) * torch.rand(40, 1)
+    weight[::every, seed % columns] *= 10**decades
+    weight[1] = 0.0
+    size, library = BLOCKS[scheme]
+    blocks = weight.view(-1, size)
+    low, high = blocks.amin(1), blocks.amax(1)
+    alone = 7 * torch.minimum(-low, high) < torch.maximum(-low, high)
+    kept = library(weight).view(-1, size)[alone]
+    lost = lost_by(lambda _: kept, blocks[alone])
+    said = note(weight, scheme, chunk_elements=chunk)
+    assert said == "most of the weight is lost" or said == told(lost, len(blocks))
+
+
+@pytest.mark.parametrize("scheme", ["quanto.qint8", "quanto.qint4", "bitsandbytes.nf4"])
+def test_an_estimate_tells_what_is_destroyed_of_what_it_looked_at(scheme: str) -> None:
+    torch.manual_seed(0)
+    weight = torch.randn(2000, 1024)
+    weight[:, 7] = 1e4
+    layer = nn.Linear(1, 1, bias=False)
+    layer.weight = nn.Parameter(weight)
+    [(facts, tensors)] = layers(nn.ModuleDict({"fc": layer}))
+    estimator = Estimator([scheme])
+    [part] = estimator.plan(facts, frozenset(tensors)).parts
+    rows = len(part.rows or ())
+    assert rows < 100
+    lost = f"{rows} rows of {rows} looked at keep little but the largest weights"
+    if scheme in BLOCKS:
+        lost = told(rows, rows * 1024 // BLOCKS[scheme][0], " looked at")
+    assert estimator.layer(facts, tensors)[scheme]["note"] == lost
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from bitlens.schemes.base import Scheme, Shape, row_length
-from bitlens.worker.rows import LENGTHS
+from bitlens.worker.rows import spans_blocks, spans_rows
 
 Span = tuple[int, int]
 
@@ -123,6 +123,10 @@ class BlockChunk:
         self._block = min(weight.blocks[scheme.id], read.wide.numel())
         self.weight = read.blocks(scheme.arithmetic, self._block)
         self.spans_rows = scheme.id in weight.spanning
+        looked_at = known is None and spans_blocks(scheme, weight.shape, self._block)
+        self.looked_at = self._block if looked_at else 0
+        """Elements of the blocks that are looked at one by one; 0 where none are."""
+        self.bits = scheme.bits
         self._read, self._known = read, known
 
     def _extremes(self) -> Extremes:
@@ -160,11 +164,7 @@ class Weight:
         self.states = {scheme.id: scheme.prepare(torch, self.flat, shape) for scheme in schemes}
         self.blocks = {scheme.id: min(max(1, scheme.block(shape, dtype)), length) for scheme in schemes}
         row = row_length(shape)
-        self.spanning = {
-            scheme.id
-            for scheme in schemes
-            if scheme.least is None and row in LENGTHS and 2 * self.blocks[scheme.id] >= row
-        }
+        self.spanning = {scheme.id for scheme in schemes if spans_rows(scheme, shape, self.blocks[scheme.id])}
         self._row = row if self.spanning and arranged.shape == shape else 1
 
     def passes(self, elements: int) -> Iterator[Pass]:

@@ -33,12 +33,13 @@ from bitlens.worker.chunks import BlockChunk, Read, Weight, Workspace
 from bitlens.worker.measure import Measurer
 from bitlens.worker.passes import Streamer
 from bitlens.worker.remembered import Origin
+from bitlens.worker.rows import Blocks, Rows, destroyed
 from bitlens.worker.sampling import Part, Plan, plan
 
 _NORMAL = 1.959963984540054
 _LEAST_TAIL = 4
 """Greatest errors by which the tail is judged; the square root of their number where that is more."""
-_MISSED_ABOVE, _MISSED_BELOW = 8, 12
+_MISSED_ABOVE, _MISSED_BELOW = 10, 12
 """Times 1 / (k + 1): the share of rows that may lie beyond the drawn ones, adding to error or to norm."""
 _HEAVIEST_TAIL = 0.9
 """A heavier tail (as an exponent) would say that nothing is known at all."""
@@ -49,7 +50,7 @@ _BLOCK = 64
 
 Samples = dict["tuple[Origin, int, str]", "Sample"]
 """By place in a file of weights, axis and scheme id."""
-Rows = Callable[[str, Sequence[int]], Tensor]
+ReadRows = Callable[[str, Sequence[int]], Tensor]
 """Gives some indices of a tensor's first dimension."""
 
 
@@ -70,6 +71,8 @@ class Sample(NamedTuple):
     """How many times the greatest error a greater one that was not drawn is expected to be."""
     beyond_norm: float = 1.0
     """The same of the norm."""
+    note: str | None = None
+    """What is destroyed though the error does not show it."""
 
 
 class Estimator:
@@ -100,7 +103,7 @@ class Estimator:
         self,
         facts: LayerFacts,
         tensors: Mapping[str, Tensor],
-        rows: Rows | None = None,
+        rows: ReadRows | None = None,
         planned: Plan | None = None,
         origins: Mapping[str, Origin] = MappingProxyType({}),
     ) -> dict[str, dict[str, Any]]:
@@ -117,7 +120,9 @@ class Estimator:
                 found[id].append(sample)
         for id, samples in found.items():
             if id not in planned.unknown:
-                results[id].update(_measures(samples))
+                notes = [results[id]["note"], *(one.note for one in samples)]
+                note = "; ".join(filter(None, notes)) or None
+                results[id].update(_measures(samples), note=note)
                 self._samples[id] += samples
         self._unknown.update(planned.unknown)
         return results
@@ -140,7 +145,7 @@ class Estimator:
         return part._replace(schemes=new) if new else None
 
     def _look_once(
-        self, part: Part, tensors: Mapping[str, Tensor], rows: Rows | None, origin: Origin | None
+        self, part: Part, tensors: Mapping[str, Tensor], rows: ReadRows | None, origin: Origin | None
     ) -> dict[str, Sample]:
         new = self.new(part, origin)
         found = self._look(new, tensors, rows) if new else {}
@@ -150,7 +155,7 @@ class Estimator:
             self._known[origin, part.axis, part.schemes[id].id] = sample
         return {id: self._known[origin, part.axis, scheme.id] for id, scheme in part.schemes.items()}
 
-    def _look(self, part: Part, tensors: Mapping[str, Tensor], rows: Rows | None) -> dict[str, Sample]:
+    def _look(self, part: Part, tensors: Mapping[str, Tensor], rows: ReadRows | None) -> dict[str, Sample]:
         """Read what is asked for, once for all formats."""
         if part.rows is None:
             weight = tensors[part.tensor].detach()
@@ -162,12 +167,14 @@ class Estimator:
 
     def _whole(self, weight: Tensor, part: Part) -> dict[str, Sample]:
         sums = self._streamer.measure(weight, part.used)
+        doubtful = [scheme for scheme in part.used if sums[scheme.id].destroyed().material()]
+        sums.update(self._streamer.measure(weight, doubtful, precise=True))
         found = {}
         for id, scheme in part.schemes.items():
             one = sums[scheme.id]
             error = math.nan if one.nonfinite or one.lost else one.squared_error
-            norm = one.squared_norm
-            found[id] = Sample(_one(error), _one(norm), 1, error, norm)
+            norm, note = one.squared_norm, one.destroyed().note()
+            found[id] = Sample(_one(error), _one(norm), 1, error, norm, note=note)
         return found
 
     @torch.inference_mode()
@@ -179,17 +186,20 @@ class Estimator:
         weight = Weight(values, part.shape, dtype, used)
         read = Read(self._workspace, weight.flat, 0, weight.flat.numel())
         used.sort(key=lambda scheme: weight.blocks[scheme.id])
-        lengths = [_by_unit(read.wide, units)]
+        lengths, notes = [_by_unit(read.wide, units)], {}
+        row, blocks = values.numel() // max(1, len(values)), Blocks(read)
+        rows = Rows(read, row, precise=False)
         for scheme in used:
-            result = scheme.round_trip(BlockChunk(read, scheme, weight, None)).view(-1)
+            chunk = BlockChunk(read, scheme, weight, None)
+            result = scheme.round_trip(chunk).view(-1)
             if result.dtype != read.wide.dtype:
                 result = self._workspace.buffer("error", read.wide).copy_(result)
             lengths.append(_by_unit(result.sub_(read.wide), units))
-        row = values.numel() // max(1, len(values))
+            notes[scheme.id] = destroyed(result, chunk, rows, blocks).note(len(values))
         block = _BLOCK if row % _BLOCK == 0 else row
         peaks = read.extremes(block).absmax().view(units, -1).cpu()
         seen = _samples(torch.stack(lengths).double().square_().cpu(), peaks, part)
-        samples = dict(zip((scheme.id for scheme in used), seen))
+        samples = {scheme.id: one._replace(note=notes[scheme.id]) for scheme, one in zip(used, seen)}
         return {id: samples[scheme.id] for id, scheme in part.schemes.items()}
 
 

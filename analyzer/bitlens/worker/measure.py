@@ -122,7 +122,7 @@ class Measurer:
     def _new(
         self, facts: LayerFacts, tensors: Mapping[str, Tensor], known: Known, shares: Sequence[Parts]
     ) -> dict[Key, Sums]:
-        """Float32 sums, and float64 ones for the schemes whose squares could leave float32's range."""
+        """Float32 sums, and float64 ones where squares could leave float32's range or blocks may be lost."""
         asked = self.asked(facts, tensors, known)
         sums = _totals(shares or [self.parts(asked, tensors)])
         extreme = {
@@ -230,6 +230,8 @@ def _size(scheme: Scheme, tensor: TensorFacts, decision: Decision) -> int:
 
 def _is_tame(sums: Sums) -> bool:
     least, greatest = _SQUARES_SAFELY
+    if sums.lost_blocks and sums.destroyed().material():
+        return False
     return all(not value or least < value < greatest for value in (sums.absmax, sums.max_abs_error))
 
 
@@ -269,7 +271,5 @@ def _notes(scheme: Scheme, sums: Sums, buffer: str | None) -> list[str]:
         return [f"{prefix}weights beyond {greatest:g} are cut to it"]
     if sums.squared_error > 0.25 * sums.squared_norm:
         return [f"{prefix}most of the weight is lost"]
-    if sums.lost_rows:
-        rows = "1 row keeps" if sums.lost_rows == 1 else f"{sums.lost_rows} rows keep"
-        return [f"{prefix}{rows} little but the largest weights"]
-    return []
+    destroyed = sums.destroyed().note()
+    return [f"{prefix}{destroyed}"] if destroyed else []

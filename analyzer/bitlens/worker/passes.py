@@ -12,14 +12,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import groupby
 from operator import itemgetter
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
 
 from bitlens.schemes.base import Scheme
 from bitlens.worker.chunks import BlockChunk, Extremes, Pass, Read, Span, Weight, Workspace, spans
-from bitlens.worker.rows import Rows
+from bitlens.worker.rows import EXACT, Blocks, Lost, Rows, destroyed
 
 CHUNK_ELEMENTS = 1 << 18
 """1 MB of float32: small enough for the cache, large enough to drown what a call of torch costs."""
@@ -51,7 +51,15 @@ class Sums(NamedTuple):
     vanished: int
     """Nonzero weights that are 0 after the round trip; counted for casts only."""
     lost_rows: int = 0
-    """Rows of which the largest weights alone survive (`rows`); not counted by a GPU's kernels."""
+    """Rows of which the largest weights alone survive (`rows`)."""
+    lost_blocks: int = 0
+    """The same of blocks; of float32 sums, those of which it may be so."""
+    blocks: int = 0
+    """Blocks that were looked at."""
+
+    def destroyed(self) -> Lost:
+        """What of it is gone though the error does not show it."""
+        return Lost(self.lost_rows, self.lost_blocks, self.blocks)
 
     @staticmethod
     def total(parts: Sequence[Sums]) -> Sums:
@@ -144,20 +152,21 @@ class Streamer:
     ) -> list[Sums]:
         chunks = [BlockChunk(read, scheme, weight, extremes) for scheme in step.schemes]
         rows = Rows(read, step.row, precise) if step.row else None
+        blocks = Blocks(read)
         errors = [
-            self._error(read, scheme, scheme.round_trip(chunk), precise, rows if chunk.spans_rows else None)
+            self._error(read, scheme, chunk, precise, rows, blocks)
             for scheme, chunk in zip(step.schemes, chunks)
         ]
-        norm = rows.squared_norm() if rows else self._square(read, read.wide, precise)
+        norm = rows.squared_norm() if rows and step.row <= EXACT else self._square(read, read.wide, precise)
         absmax = rows.absmax() if rows else read.absmax()
         nonfinite = 0 if math.isfinite(absmax) else int((~read.wide.isfinite()).sum())
         return [Sums(norm, error, absmax, worst, nonfinite, *counts) for error, worst, *counts in errors]
 
     def _error(
-        self, read: Read, scheme: Scheme, result: Tensor, precise: bool, rows: Rows | None
-    ) -> tuple[float, float, int, int, int]:
-        """Squared error, greatest error, finite values lost, values vanished, rows lost."""
-        error = result.view(-1)
+        self, read: Read, scheme: Scheme, chunk: BlockChunk, precise: bool, rows: Rows | None, blocks: Blocks
+    ) -> tuple[Any, ...]:
+        """Squared error, greatest error, finite values lost, values vanished, what is destroyed."""
+        error = scheme.round_trip(chunk).view(-1)
         if precise or error.dtype != read.wide.dtype:
             dtype = torch.float64 if precise else None
             error = read.workspace.buffer("error", read.wide, dtype).copy_(error)
@@ -165,8 +174,8 @@ class Streamer:
         low, high = torch.aminmax(error.sub_(read.wide))
         worst = max(-low.item(), high.item())
         lost = 0 if math.isfinite(worst) else int((read.wide.isfinite() & ~error.isfinite()).sum())
-        lost_rows = rows.lost(error, worst) if rows else 0
-        return self._square(read, error, precise), worst, lost, vanished, lost_rows
+        gone = destroyed(error, chunk, rows, blocks, worst, exact=precise)
+        return self._square(read, error, precise), worst, lost, vanished, *gone
 
     def _vanished(self, read: Read, scheme: Scheme, result: Tensor) -> int:
         if scheme.least is None or read.least_magnitude() > scheme.least / 2:

@@ -127,5 +127,6 @@ class _Layer:
 
 
 def _sums(values: list[float]) -> Sums:
-    norm, error, absmax, worst, nonfinite, lost, vanished, rows = values
-    return Sums(norm, error, absmax, worst, int(nonfinite), int(lost), int(vanished), int(rows))
+    norm, error, absmax, worst, *counts = values
+    nonfinite, lost, vanished, rows, lost_blocks, blocks = map(int, counts)
+    return Sums(norm, error, absmax, worst, nonfinite, lost, vanished, rows, lost_blocks, blocks)

@@ -14,7 +14,7 @@ from bitlens.schemes.base import Scheme
 from bitlens.worker import lanes
 from bitlens.worker.apart import LONGEST, MOST, Apart, standing_apart
 from bitlens.worker.checkpoints.base import scattered_reads
-from bitlens.worker.estimate import Estimator, Rows, Samples
+from bitlens.worker.estimate import Estimator, ReadRows, Samples
 from bitlens.worker.failure import Failure
 from bitlens.worker.histogram import histogram
 from bitlens.worker.kernels.transfer import transferred
@@ -64,7 +64,7 @@ class LayerSource(NamedTuple):
     """Whether the module has no modules below it."""
     origins: Mapping[str, Origin] = {}
     """Of tensors that a file of weights holds as they are: which one, and under which name."""
-    rows: Rows | None = None
+    rows: ReadRows | None = None
     """Reads rows of a tensor named in `stored` without the others; None where there is no such way."""
     expect: Callable[[str, Sequence[int] | None], None] | None = None
     """Says which rows, or None for all, `rows` and `read` will be asked for soon."""

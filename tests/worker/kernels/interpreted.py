@@ -82,8 +82,6 @@ def agree(weight: torch.Tensor, chosen: list[schemes.Scheme], **options: int) ->
     expected = Streamer().measure(weight, chosen)
     for id, sums in found.items():
         for field, value, right in zip(sums._fields, sums, expected[id], strict=True):
-            if field == "lost_rows":  # kernels do not count them
-                continue
             exact = field not in ("squared_norm", "squared_error")
             assert value == (right if exact else pytest.approx(right, rel=TOLERANCE, abs=1e-30)), (id, field)
     return set(found)
@@ -147,6 +145,20 @@ def test_a_model_measured_through_kernels_is_the_same_model(monkeypatch: pytest.
                 for key, value in expected[id].items()
             }
     assert fused.notes == []
+
+
+def test_what_huge_weights_destroy_is_told_as_on_a_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(0)
+    column, row = nn.Linear(512, 16, bias=False), nn.Linear(512, 16, bias=False)
+    column.weight.data[:, 7], row.weight.data[3, 7] = 1e4, 1e4
+    ids = ["quanto.qint8", "quanto.qint4", "bitsandbytes.nf4", "int8.symmetric.tensor"]
+    plain = [measure.Measurer(ids).layer(*layer) for layer in layers(nn.ModuleList([column, row]))]
+    monkeypatch.setattr(measure, "FusedKernels", lambda: FusedKernels(interpreted=True, compares=False))
+    fused = [measure.Measurer(ids).layer(*layer) for layer in layers(nn.ModuleList([column, row]))]
+    notes = [{id: result["note"] for id, result in layer.items()} for layer in fused]
+    assert notes == [{id: result["note"] for id, result in layer.items()} for layer in plain]
+    assert [note is None for note in notes[0].values()] == [False] * 4
+    assert [note is None for note in notes[1].values()] == [False, False, True, False]
 
 
 @triton.jit

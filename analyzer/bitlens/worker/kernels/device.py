@@ -57,16 +57,37 @@ def _greatest(x, VECTOR: tl.constexpr):
 
 
 @triton.jit
+def _lopsided(low, high, TIMES: tl.constexpr):
+    """1 for each block with an extreme so many times the other, else 0; outside are zeros or infinities."""
+    smaller = tl.minimum(tl.abs(low), tl.abs(high))
+    suspects = tl.where(smaller * TIMES < tl.maximum(tl.abs(low), tl.abs(high)), 1.0, 0.0)
+    return tl.reshape(suspects, [suspects.numel])
+
+
+@triton.jit
+def _lost_rows(norm, squares, low, high, LARGEST: tl.constexpr):
+    """How many rows may be lost: what their largest weights leave is at most about twice the error."""
+    norms = tl.sum(norm, axis=1)
+    absmax = tl.reshape(tl.maximum(-low, high), norms.shape)
+    left = norms - LARGEST * absmax * absmax
+    return tl.sum(
+        tl.where((2.02 * tl.sum(squares, axis=1) + 1e-4 * norms >= left) & (norms > 0.0), 1.0, 0.0), axis=0
+    )
+
+
+@triton.jit
 def _error(
-    x, mask, row_low, row_high, extremes,
+    x, mask, row_low, row_high, extremes, TIMES: tl.constexpr,
     FORMULA: tl.constexpr, BLOCK: tl.constexpr, P: tl.constexpr, AT: tl.constexpr,
     DTYPE: tl.constexpr, EVEN: tl.constexpr, NATIVE: tl.constexpr,
 ):  # fmt: skip
-    """What one format adds to each value of a tile."""
+    """What one format adds to each value of a tile, and which of its blocks may be lost."""
+    suspects = tl.full([1], 0.0, tl.float32)
     if BLOCK > 1:
         values = tl.reshape(x, [x.numel // BLOCK, BLOCK])
         low = tl.min(values, axis=1, keep_dims=True)
         high = tl.max(values, axis=1, keep_dims=True)
+        suspects = _lopsided(low, high, TIMES)
     else:
         values = x
         low = row_low
@@ -78,22 +99,24 @@ def _error(
     error = tl.reshape(error, x.shape)
     if not EVEN:
         error = tl.where(mask, error, 0.0)
-    return error
+    return error, suspects
 
 
 @triton.jit
 def measure_rows(
     weight, extremes, out, total, length,
     FORMULAS: tl.constexpr, BLOCKS: tl.constexpr, PLACES: tl.constexpr, NUMBERS: tl.constexpr,
+    LARGEST: tl.constexpr, TIMES: tl.constexpr,
     ROW_EXTREMES: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr, VECTOR: tl.constexpr,
     DTYPE: tl.constexpr, EVEN: tl.constexpr, NATIVE: tl.constexpr, PAIRS: tl.constexpr,
 ):  # fmt: skip
     """Program i writes `out[i]`: squared norm, greatest magnitude, then of each format its squared error, its
-    greatest error and (casts) how many values vanished.
+    greatest error, (casts) how many values vanished and (others) how many rows or blocks may be lost.
 
     `weight` has `total` elements in rows of `length`. Format i is FORMULAS[i] with its numbers from
     NUMBERS[PLACES[i]] on, in blocks of BLOCKS[i] elements; 0 is a row and -1 the tensor, whose least and
-    greatest value are `extremes`.
+    greatest value are `extremes`. Blocks of which an extreme is TIMES[i] times the other may be lost; where
+    LARGEST[i] is not 0 rows, of which it leaves out so many values.
     """
     first = tl.program_id(0).to(tl.int64) * ROWS * length
     weight += first
@@ -123,10 +146,12 @@ def measure_rows(
     squares = ()
     worst = ()
     vanished = ()
-    for _ in tl.static_range(len(FORMULAS)):
+    lost = ()
+    for i in tl.static_range(len(FORMULAS)):
         squares = squares + (zeros,)
         worst = worst + (none,)
         vanished = vanished + (none,)
+        lost = lost + (tl.full([ROWS * COLUMNS // BLOCKS[i] if BLOCKS[i] > 1 else 1], 0.0, tl.float32),)
     for start in range(0, length, COLUMNS):
         at = start + column
         mask = (at < length) & (row + at < left)
@@ -134,17 +159,19 @@ def measure_rows(
         norm = tl.fma(x, x, norm)
         if not ROW_EXTREMES:
             greatest = tl.maximum(greatest, _greatest(x, VECTOR))
-        squares_before, worst_before, vanished_before = squares, worst, vanished
+        squares_before, worst_before, vanished_before, lost_before = squares, worst, vanished, lost
         squares = ()
         worst = ()
         vanished = ()
+        lost = ()
         for i in tl.static_range(len(FORMULAS)):
-            error = _error(
+            error, suspects = _error(
                 x,
                 mask,
                 row_low,
                 row_high,
                 extremes,
+                TIMES[i],
                 FORMULAS[i],
                 BLOCKS[i],
                 NUMBERS,
@@ -155,19 +182,28 @@ def measure_rows(
             )
             squares = squares + (tl.fma(error, error, squares_before[i]),)
             worst = worst + (tl.maximum(worst_before[i], _greatest(error, VECTOR)),)
+            lost = lost + (lost_before[i] + suspects,)
             if BLOCKS[i] == 1:
                 gone = tl.where((x != 0.0) & (error == -x), 1.0, 0.0)
-                lost = tl.sum(tl.reshape(gone, [ROWS * COLUMNS // VECTOR, VECTOR]), axis=1)
-                vanished = vanished + (vanished_before[i] + lost,)
+                counts = tl.sum(tl.reshape(gone, [ROWS * COLUMNS // VECTOR, VECTOR]), axis=1)
+                vanished = vanished + (vanished_before[i] + counts,)
             else:
                 vanished = vanished + (vanished_before[i],)
-    out += tl.program_id(0) * (2 + 3 * len(FORMULAS))
+    out += tl.program_id(0) * (2 + 4 * len(FORMULAS))
     tl.store(out, tl.sum(tl.reshape(norm, [ROWS * COLUMNS]).to(tl.float64), axis=0))
     if ROW_EXTREMES:
         # Rows beyond the last have no extremes: -inf.
         greatest = tl.reshape(tl.maximum(tl.maximum(-row_low, row_high), 0.0), [ROWS])
     tl.store(out + 1, tl.max(greatest, axis=0).to(tl.float64))
     for i in tl.static_range(len(FORMULAS)):
-        tl.store(out + 2 + 3 * i, tl.sum(tl.reshape(squares[i], [ROWS * COLUMNS]).to(tl.float64), axis=0))
-        tl.store(out + 3 + 3 * i, tl.max(worst[i], axis=0).to(tl.float64))
-        tl.store(out + 4 + 3 * i, tl.sum(vanished[i].to(tl.float64), axis=0))
+        tl.store(out + 2 + 4 * i, tl.sum(tl.reshape(squares[i], [ROWS * COLUMNS]).to(tl.float64), axis=0))
+        tl.store(out + 3 + 4 * i, tl.max(worst[i], axis=0).to(tl.float64))
+        tl.store(out + 4 + 4 * i, tl.sum(vanished[i].to(tl.float64), axis=0))
+        if LARGEST[i]:
+            tl.store(
+                out + 5 + 4 * i, _lost_rows(norm, squares[i], row_low, row_high, LARGEST[i]).to(tl.float64)
+            )
+        elif BLOCKS[i] == 0:
+            tl.store(out + 5 + 4 * i, tl.sum(_lopsided(row_low, row_high, TIMES[i]), axis=0).to(tl.float64))
+        else:
+            tl.store(out + 5 + 4 * i, tl.sum(lost[i], axis=0).to(tl.float64))

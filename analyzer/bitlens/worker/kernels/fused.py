@@ -28,6 +28,7 @@ from bitlens.worker.kernels.plan import (
     launches,
 )
 from bitlens.worker.passes import Streamer, Sums
+from bitlens.worker.rows import Lost, largest_of, lopsided_from
 
 _DTYPES = {"float32": 0, "bfloat16": 1, "float16": 2}
 """As `formulas` numbers them."""
@@ -51,8 +52,7 @@ class FusedKernels:
         self._kernel: Any = None
 
     def measure(self, weight: Tensor, schemes: Sequence[Scheme]) -> dict[str, Sums]:
-        """Sums by scheme id, of those schemes alone that have a formula and finite sums.
-
+        """Sums by scheme id, of schemes that have a formula, finite sums and no row that may be lost.
 
         Empty for a weight that is not on a GPU, or where triton is missing or fails (`notes` says why).
         """
@@ -60,7 +60,9 @@ class FusedKernels:
             return {}
         try:
             found = self._measure(weight.detach(), schemes)
-            return {id: sums for id, sums in found.items() if all(map(math.isfinite, sums))}
+            return {
+                id: sums for id, sums in found.items() if all(map(math.isfinite, sums)) and not sums.lost_rows
+            }
         except torch.cuda.OutOfMemoryError:
             raise
         except Exception as error:  # a compiler, a driver: whatever it is, torch can do the same
@@ -111,7 +113,7 @@ class FusedKernels:
     def _launch(self, weight: Tensor, launch: Launch) -> dict[str, Sums]:
         flat = weight.reshape(-1)
         grid = geometry(flat.numel(), launch, self._tile)
-        width = 2 + 3 * len(launch.tasks)
+        width = 2 + 4 * len(launch.tasks)
         out = torch.empty(grid.programs, width, dtype=torch.float64, device=flat.device)
         asks_all = any(task.block == TENSOR for task in launch.tasks)
         self._kernel[(grid.programs,)](
@@ -126,8 +128,17 @@ class FusedKernels:
         )
         totals, tops = torch.stack([out.sum(0), out.amax(0)]).tolist()
         return {
-            task.scheme.id: Sums(totals[0], totals[at], tops[1], tops[at + 1], 0, 0, int(totals[at + 2]))
-            for at, task in zip(range(2, width, 3), launch.tasks)
+            task.scheme.id: Sums(
+                totals[0],
+                totals[at],
+                tops[1],
+                tops[at + 1],
+                0,
+                0,
+                int(totals[at + 2]),
+                *_lost(task, int(totals[at + 3]), launch.length, flat.numel()),
+            )
+            for at, task in zip(range(2, width, 4), launch.tasks)
         }
 
 
@@ -139,7 +150,9 @@ def constants(launch: Launch, grid: Geometry, dtype: str, native: bool) -> dict[
         "BLOCKS": tuple(task.block for task in launch.tasks),
         "PLACES": tuple(sum(map(len, numbers[:index])) for index in range(len(numbers))),
         "NUMBERS": tuple(number for part in numbers for number in part),
-        "ROW_EXTREMES": any(task.block == ROW for task in launch.tasks),
+        "LARGEST": tuple(largest_of(launch.length) if task.rows else 0 for task in launch.tasks),
+        "TIMES": tuple(lopsided_from(task.scheme.bits) for task in launch.tasks),
+        "ROW_EXTREMES": any(task.block == ROW or task.rows for task in launch.tasks),
         "ROWS": grid.rows,
         "COLUMNS": grid.columns,
         "VECTOR": 16 // ITEM_BYTES[dtype],
@@ -148,6 +161,14 @@ def constants(launch: Launch, grid: Geometry, dtype: str, native: bool) -> dict[
         "NATIVE": native,
         "PAIRS": native and dtype == "bfloat16",
     }
+
+
+def _lost(task: Task, suspects: int, length: int, count: int) -> Lost:
+    """What may be lost of a weight of `count` elements, seen as rows of this length."""
+    if task.rows:
+        return Lost(rows=suspects)
+    size = length if task.block == ROW else task.block
+    return Lost(blocks=suspects, of=count // size) if task.blocks else Lost()
 
 
 def is_close(found: Sums, expected: Sums) -> bool:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from bitlens.schemes.base import Fused, Scheme, Shape, numel, row_length
+from bitlens.worker.rows import spans_blocks, spans_rows
 
 FORMULAS = (
     "cast_float16",
@@ -51,6 +52,10 @@ class Task(NamedTuple):
     fused: Fused
     block: int
     """Elements that share parameters; ROW or TENSOR."""
+    rows: bool = False
+    """Whether rows are looked at for what is lost (`rows`)."""
+    blocks: bool = False
+    """Whether blocks are."""
 
 
 class Launch(NamedTuple):
@@ -81,14 +86,18 @@ def launches(shape: Shape, dtype: str, schemes: Sequence[Scheme]) -> list[Launch
             continue
         if scheme.least is not None:  # a cast, whatever the length of a row
             anywhere.append(Task(scheme, fused, 1))
+        elif spans_rows(scheme, shape, block):
+            if row % block == 0 or block == count:
+                place = ROW if block == row else TENSOR if block == count else block
+                by_length[row].append(Task(scheme, fused, place, rows=True))
         elif block == row:
             by_length[row].append(Task(scheme, fused, ROW))
         elif block == count:
             anywhere.append(Task(scheme, fused, TENSOR))
         elif 1 < block <= _NARROW and block & (block - 1) == 0:
-            anywhere.append(Task(scheme, fused, block))
+            anywhere.append(Task(scheme, fused, block, blocks=spans_blocks(scheme, shape, block)))
         else:
-            by_length[block].append(Task(scheme, fused, ROW))
+            by_length[block].append(Task(scheme, fused, ROW, blocks=spans_blocks(scheme, shape, block)))
     fits = all(row % max(1, task.block) == 0 for task in anywhere)
     home = row if row in by_length and fits else FLAT
     by_length[home] += anywhere
