@@ -27,7 +27,8 @@ class SchemeResult:
     relative_error: float | None = None
     """‖W−Ŵ‖/‖W‖ (Frobenius) over the converted weights; None where none are, or no values are known."""
     interval: tuple[float, float] | None = None
-    """Where `relative_error` is an estimate from sampled rows: a 95 % interval that should hold the exact."""
+    """Where `relative_error` is an estimate from sampled rows: a 95 % interval, as far as unread rows
+    continue those that were read (`worker/estimate.py`)."""
     sqnr_db: float | None = None
     """−20·log10(relative_error); None where the error is None or 0."""
     max_abs_error: float | None = None
