@@ -101,8 +101,8 @@ def test_a_read_only_disk_is_no_trouble(code: CodeServer, context: BrowserContex
     expect(window.notifications).to_have_count(0)
 
 
-def test_several_windows_at_once_each_get_their_hints(opened: Opener) -> None:
-    windows = [opened("classifier.py") for _ in range(3)]
+def test_ten_windows_at_once_each_get_their_hints(opened: Opener) -> None:
+    windows = [opened("classifier.py") for _ in range(10)]
     for window in windows:
         window.hint("self.head = ", r"15 KB")
         expect(window.notifications).to_have_count(0)
