@@ -100,6 +100,24 @@ def test_a_class_of_the_standard_library_is_no_model() -> None:
     assert ids(text, "config =") == set()
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "import flax.linen as nn\nclass Net(nn.Module):\n    size: int\nmodel = Net(3)\n",
+        "from keras.models import Sequential\nmodel = Sequential()\n",
+        "from sklearn.neural_network import MLPClassifier\nmodel = MLPClassifier()\n",
+        "from transformers import TFAutoModel\nmodel = TFAutoModel.from_pretrained('bert')\n",
+    ],
+)
+def test_models_of_other_frameworks_are_no_modules(text: str) -> None:
+    assert ids(text, "model =") == set()
+
+
+def test_a_pipeline_of_diffusers_is_no_module_but_takes_a_dtype() -> None:
+    text = "from diffusers import FluxPipeline\nmodel = FluxPipeline.from_pretrained('flux')\n"
+    assert ids(text, "model =") == {"dtype.bfloat16", "dtype.float16"}
+
+
 def test_models_of_one_name_are_told_apart() -> None:
     """A client asks for an edit by its title."""
     makers = "".join(f"def {n}():\n    model = Net()\n    return model\n\n\n" for n in ("small", "large"))

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 from bitlens.actions._action import Action, rewrite
 from bitlens.actions._layers import LayerCall, layer_calls, measured_paths, static_path
-from bitlens.actions.quantize_model import is_quantized, is_whole_model, quantized
+from bitlens.actions.quantize_model import is_module, is_quantized, quantized
 from bitlens.analysis import Analysis
 from bitlens.editing.code import Bound, Code
 from bitlens.editing.excluding import patterns, quote_of
@@ -22,9 +22,7 @@ from bitlens.editing.offers import Offer, Span
 
 def _offers(analysis: Analysis, code: Code, span: Span) -> Iterator[Offer]:
     layers = [layer for layer in layer_calls(code, span) if layer.type in {"Linear", "Conv2d"}]
-    models = (
-        [b for b in code.bound if is_whole_model(code, b) and not is_quantized(code, b)] if layers else []
-    )
+    models = [b for b in code.bound if is_module(code, b) and not is_quantized(code, b)] if layers else []
     found = [(bound, wanted) for bound in models if (wanted := _patterns(analysis, layers, bound))]
     names = Counter(bound.variable for bound, _ in found)
     for bound, wanted in found:

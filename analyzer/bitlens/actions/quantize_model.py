@@ -36,7 +36,7 @@ _COMPOSED = {
 
 def _offers(_: Analysis, code: Code, span: Span) -> Iterator[Offer]:
     for bound in bound_at(code, span) if not _has_own_layers(code) else ():
-        if is_whole_model(code, bound) and not is_quantized(code, bound):
+        if is_module(code, bound) and not is_quantized(code, bound):
             for name, title in FORMATS.items():
                 yield _offer(code, bound, name, title)
 
@@ -64,6 +64,12 @@ def is_whole_model(code: Code, bound: Bound) -> bool:
         return False
     owner = bound.region.class_name
     return not (owner is not None and code.knowledge.is_module(owner) and "." in bound.variable)
+
+
+def is_module(code: Code, bound: Bound) -> bool:
+    """Whether quanto takes the variable: a whole model, and no pipeline that holds some."""
+    pipeline = bound.use.class_name.endswith("Pipeline") and not bound.use.suffix
+    return is_whole_model(code, bound) and not pipeline
 
 
 def is_quantized(code: Code, bound: Bound) -> bool:

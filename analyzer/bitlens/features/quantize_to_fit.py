@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bitlens.actions.quantize_model import is_quantized, is_whole_model, reached
+from bitlens.actions.quantize_model import is_module, is_quantized, reached
 from bitlens.analysis import Analysis, Placed
 from bitlens.editing import placing
 from bitlens.editing.acts import QUANTO
@@ -123,7 +123,7 @@ def _bound(code: Code, placed: Placed) -> Bound | None:
     line = placed.here.get(model.line) if model.line is not None and model.file == placed.file else None
     for bound in code.bound if line is not None else ():
         span = code.span(bound.atom.node, bound.atom)
-        if span.line <= (line or 0) <= span.end_line and is_whole_model(code, bound):
+        if span.line <= (line or 0) <= span.end_line and is_module(code, bound):
             return bound
     return None
 

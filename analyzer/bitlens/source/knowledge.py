@@ -10,7 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from bitlens.source.imports import Names, chain, names_of
-from bitlens.source.libraries import MODEL_MODULES, MODELS, NOT_MODELS
+from bitlens.source.libraries import MODEL_MODULES, MODELS, NOT_MODELS, OTHER_FRAMEWORKS, OTHER_WEIGHTS
 from bitlens.source.local_files import Outline, locate, read_outline
 from bitlens.source.tree import walk
 from bitlens.source.words import words
@@ -232,7 +232,10 @@ def filled_tables(function: Function) -> set[str]:
 
 
 def _named_like_a_module(dotted: str, last: str) -> bool:
-    if not last[:1].isupper() or NOT_MODELS.search(last) or dotted.split(".")[0] in sys.stdlib_module_names:
+    package = dotted.partition(".")[0]
+    if package in sys.stdlib_module_names or package in OTHER_FRAMEWORKS:
+        return False
+    if not last[:1].isupper() or NOT_MODELS.search(last) or OTHER_WEIGHTS.search(last):
         return False
     if last in _MODULE_BASES or MODELS.search(last) is not None:
         return True

@@ -20,6 +20,17 @@ LOADERS = words(
 )
 """Class methods that build a model."""
 
+OTHER_WEIGHTS = re.compile(r"^(TF|Flax)[A-Z][a-z]")
+"""Names of transformers' classes that are no torch modules."""
+
+OTHER_FRAMEWORKS = words(
+    """
+    flax jax haiku equinox optax tensorflow keras tf_keras sklearn xgboost lightgbm catboost mlx paddle
+    mindspore mxnet chainer tinygrad onnxruntime statsmodels
+    """
+)
+"""Packages whose models are no torch modules."""
+
 NOT_MODELS = re.compile(
     r"(Config|Configuration|Tokenizer|TokenizerFast|Processor|FeatureExtractor|Scheduler|Dataset|DataLoader|DataModule"
     r"|Trainer|Arguments|Args|Loss|Optimizer|Output|Collator|Logger|Callback|Writer|Sampler|Transform|Transforms|Mode"

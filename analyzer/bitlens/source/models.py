@@ -153,7 +153,9 @@ class Models:
     def _loader(self, dotted: str, node: ast.Call) -> ModelUse | None:
         owner = dotted.rpartition(".")[0]
         last = owner.rsplit(".", 1)[-1]
-        if libraries.NOT_MODELS.search(last) or last.startswith(
+        if libraries.NOT_MODELS.search(last) or libraries.OTHER_WEIGHTS.search(last):
+            return None
+        if dotted.partition(".")[0] in libraries.OTHER_FRAMEWORKS or last.startswith(
             ("AutoTokenizer", "AutoProcessor", "AutoConfig")
         ):
             return None
