@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 import torch
 from torch import Tensor
 
-ROWS = 8
+ROWS = 5
 LONGEST = 1 << 16
 MOST = 512
 """Vectors beyond these tell little more."""

@@ -127,7 +127,7 @@ class Rows:
         left, least = self._left = self._left or self._left_at_least()
         if math.sqrt(2 * self._row) * worst < least:
             return 0
-        suspects = (self._norms_of(error) * math.sqrt(2) >= left).nonzero().view(-1)
+        suspects = (self._norms_of(error) * math.sqrt(2) > left).nonzero().view(-1)
         return _lost(self._read.wide, error, self._row, suspects)
 
     def _left_at_least(self) -> tuple[Tensor, float]:
@@ -165,6 +165,8 @@ def destroyed(
 
 def _lost(values: Tensor, errors: Tensor, length: int, suspects: Tensor) -> int:
     """How many of the suspects, rows or blocks of this length, are lost."""
+    if not len(suspects):
+        return 0
     values, errors = (part.view(-1, length)[suspects].double() for part in (values, errors))
     largest = values.abs().topk(largest_of(length), dim=1).indices
     norm, lost = (part.scatter(1, largest, 0.0).square().sum(1) for part in (values, errors))
