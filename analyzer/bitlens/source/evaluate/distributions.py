@@ -57,6 +57,20 @@ class Version(tuple[int, ...]):
         return tuple(self)
 
     @property
+    def dev(self) -> None:
+        """No number: a development version counts as its release."""
+        return None
+
+    pre = post = local = dev
+
+    @property
+    def is_prerelease(self) -> bool:
+        """Never: see `dev`."""
+        return False
+
+    is_devrelease = is_postrelease = is_prerelease
+
+    @property
     def major(self) -> int:
         """The first number."""
         return self._number(0)

@@ -47,7 +47,6 @@ OPAQUE = frozenset(
         "onnx",
         "flash_attn",
         "bitsandbytes",
-        "peft",
         "pytest",
         "hypothesis",
         "librosa",

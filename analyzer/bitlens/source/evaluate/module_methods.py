@@ -103,7 +103,10 @@ def _listing(items: Callable[[ModuleInstance], Iterator[tuple[str, Any]]], named
     def method(machine: Machine, target: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:
         pairs = list(items(target))
         machine.allocate(len(pairs))
-        prefix = kwargs.get("prefix", "")
+        tensors = items in (parameters_of, _buffers_of)
+        if tensors and _argument(args, kwargs, int(named), "recurse", True) is False:
+            pairs = [(name, value) for name, value in pairs if "." not in name]
+        prefix = _argument(args, kwargs, 0 if tensors else 1, "prefix", "") if named else ""
         if prefix and named:
             pairs = [(f"{prefix}.{name}" if name else prefix, value) for name, value in pairs]
         return Iter(iter(pairs if named else [value for _, value in pairs]))

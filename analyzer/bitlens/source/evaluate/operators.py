@@ -56,6 +56,8 @@ _UNARY: dict[type, tuple[Callable[[Any], Any], str]] = {
 _WIDE = re.compile(r"[%:{][^%{}a-zA-Z]*\d{5}")
 """Five digits in a field of a format: after `%`, or after the `:` of a replacement field."""
 NUMBERS = (int, float)
+_SETS = {list, set, frozenset}
+"""What an operator of sets takes; a list stands for the keys or items of a dict."""
 SIZED = (list, tuple, str, bytes)
 
 
@@ -66,11 +68,14 @@ class Operators(Items):
         """The function that applies a binary operator."""
         host, name = _BINARY[kind]
         small = name in ("add", "sub", "floordiv", "truediv", "mod")
+        views = name in ("sub", "and", "or", "xor")
 
         def apply(left: Any, right: Any) -> Any:
             first, second = type(left), type(right)
             if small and (first is int or first is float) and (second is int or second is float):
                 return host(left, right)
+            if views and (first is list or second is list) and {first, second} <= _SETS:
+                return host(set(left), set(right))
             if first in PLAIN and second in PLAIN:
                 self._guard(name, left, right)
                 return host(left, right)

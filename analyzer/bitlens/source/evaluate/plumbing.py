@@ -68,7 +68,6 @@ _INERT = (
     "transformers.distributed",
     "transformers.quantizers",
     "transformers.core_model_loading",
-    "transformers.conversion_mapping",
     "transformers.generation.utils",
     "transformers.generation",
     "transformers.loss.loss_utils",
@@ -77,6 +76,8 @@ _INERT = (
     "transformers.masking_utils",
 )
 """Modules that decorate, log, load and generate, but make no layer."""
+_OF_MIXINS = ("push_to_hub", "generate", "prepare_inputs_for_generation")
+"""Methods of theirs that other libraries take from a model and keep."""
 
 
 def install_plumbing(machine: Machine) -> None:
@@ -140,7 +141,8 @@ def _inert(machine: Machine, name: str) -> None:
         if below in machine.imports.modules:
             return machine.imports.modules[below]
         if attribute.endswith(("Mixin", "Cache")):
-            return ClassValue(attribute, [], {"push_to_hub": UNKNOWN})
+            methods = {method: Native(method, lambda args, kwargs: UNKNOWN) for method in _OF_MIXINS}
+            return ClassValue(attribute, [], dict(methods))
         if name == "transformers.generation" and attribute == "GenerationConfig":
             return machine.imports.member(
                 "transformers.generation.configuration_utils", attribute, made, False

@@ -164,19 +164,23 @@ def _reduce(machine: Attributes, target: Tensor, args: list[Any], kwargs: dict[s
     axis = kwargs.get("dim", args[0] if args else None)
     if axis is None:
         return Tensor((), target.dtype, sum(target.values) if isinstance(target.values, list) else None)
-    if target.shape is None or not isinstance(axis, int):
+    axes = axis if isinstance(axis, list | tuple) else (axis,)
+    if target.shape is None or not all(isinstance(one, int) for one in axes):
         return Tensor(None, target.dtype)
-    shape = list(target.shape)
-    if kwargs.get("keepdim"):
-        shape[axis] = 1
-    else:
-        del shape[axis]
-    return Tensor(tuple(shape), target.dtype)
+    gone = {one % len(target.shape) for one in axes}
+    left = 1 if kwargs.get("keepdim", args[1] if len(args) > 1 else False) else None
+    shape = [left if place in gone else size for place, size in enumerate(target.shape)]
+    return Tensor(tuple(size for size in shape if size is not None), target.dtype)
 
 
 def _reduced(machine: Attributes, target: Tensor, args: list[Any], kwargs: dict[str, Any]) -> Any:
     made = _reduce(machine, target, args, kwargs)
     return Tensor(made.shape, made.dtype)
+
+
+def _norm(machine: Attributes, target: Tensor, args: list[Any], kwargs: dict[str, Any]) -> Any:
+    """Its first argument is the order."""
+    return _reduced(machine, target, args[1:], kwargs)
 
 
 def _split(machine: Attributes, target: Tensor, args: list[Any], kwargs: dict[str, Any]) -> Any:
@@ -268,7 +272,6 @@ _METHODS: dict[str, Callable[[Any, Tensor, list[Any], dict[str, Any]], Any]] = {
             "mean",
             "std",
             "var",
-            "norm",
             "amax",
             "amin",
             "median",
@@ -280,6 +283,7 @@ _METHODS: dict[str, Callable[[Any, Tensor, list[Any], dict[str, Any]], Any]] = {
         ],
         _reduced,
     ),
+    "norm": _norm,
     "max": _extreme(max),
     "min": _extreme(min),
     "prod": _extreme(math.prod),

@@ -64,6 +64,8 @@ def install_torch(machine: Machine) -> None:
     top.vars["autograd"].vars["function"] = _namespace(
         machine, "torch.autograd.function", dict(top.vars["autograd"].vars)
     )
+    norms = dict.fromkeys(("norm", "vector_norm"), top.vars["norm"])
+    top.vars["linalg"] = _namespace(machine, "torch.linalg", norms)
     top.vars["jit"] = _namespace(machine, "torch.jit", _jit(classes["Module"]))
     top.vars["Tensor"] = _tensor_class("Tensor")
     top.vars["Tensor"].ns["__new__"] = Native(

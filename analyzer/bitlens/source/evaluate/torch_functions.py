@@ -213,6 +213,7 @@ FUNCTIONS: dict[str, Factory] = {
             "mean",
             "split",
             "chunk",
+            "norm",
             "numel",
         ]
     },

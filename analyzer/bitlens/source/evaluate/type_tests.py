@@ -6,6 +6,7 @@ from typing import Any
 
 from bitlens.source.evaluate.assignment import Assignment
 from bitlens.source.evaluate.callables import BoundMethod, Function, HostMethod, Native, Partial
+from bitlens.source.evaluate.finding import OPAQUE
 from bitlens.source.evaluate.namespace import Namespace
 from bitlens.source.evaluate.values import (
     MISSING,
@@ -14,6 +15,7 @@ from bitlens.source.evaluate.values import (
     DType,
     Instance,
     Iter,
+    ModuleInstance,
     Tensor,
     Unknown,
     Varying,
@@ -43,6 +45,18 @@ def _protocol(name: str, value: Any) -> bool:
     return isinstance(value, kinds.get(name, ()))
 
 
+def _elsewhere(kind: Any) -> bool:
+    """Whether a class that is not known is that of a library whose text is not evaluated."""
+    return isinstance(kind, Unknown) and kind.why.partition(".")[0] in OPAQUE
+
+
+def _made_of_torch(value: Any) -> bool:
+    """Whether nothing unknown took part in what the value is."""
+    if isinstance(value, ModuleInstance):
+        return "unknown" not in value.cls.traits
+    return isinstance(value, Tensor)
+
+
 class TypeTests(Assignment):
     """Type tests, UNKNOWN where it cannot be said."""
 
@@ -56,8 +70,9 @@ class TypeTests(Assignment):
                 else (UNKNOWN if UNKNOWN in results else False)
             )
         if isinstance(value, Unknown) or isinstance(kind, Unknown):
-            known = type(value) is Varying and isinstance(kind, type)
-            return issubclass(value.kind, kind) if known else UNKNOWN
+            if type(value) is Varying and isinstance(kind, type):
+                return issubclass(value.kind, kind)
+            return False if _elsewhere(kind) and _made_of_torch(value) else UNKNOWN
         if isinstance(kind, ClassValue):
             return self._is_of_class(value, kind)
         if isinstance(kind, type):
@@ -74,7 +89,8 @@ class TypeTests(Assignment):
                 return self.call(checker, [kind, value], {})
             return UNKNOWN if "unknown" in value.cls.traits else False
         if isinstance(value, Tensor):
-            return "tensor" in check or ("parameter" in check and value.is_parameter)
+            provided = kind.module is None
+            return provided and ("tensor" in check or ("parameter" in check and value.is_parameter))
         if isinstance(value, DType):
             return "dtype" in check
         if isinstance(value, Partial):
