@@ -11,7 +11,7 @@ import pytest
 import torch
 from bitlens.actions import Span, applied, offers
 from bitlens.analysis import Analysis
-from optimum.quanto import QLinear, quantize
+from optimum.quanto import QLinear, freeze, quantize
 
 HEAD = "import torch\nfrom torch import nn\nfrom transformers import AutoModel\n"
 NET = """\
@@ -85,6 +85,23 @@ def test_a_layer_with_a_forward_of_its_own_is_not_replaced() -> None:
     model = run(text)["model"]
     quantize(model, weights="qint8")
     assert type(model[0]) is QLinear
+
+
+def test_quanto_gives_back_what_cannot_be_changed_in_place() -> None:
+    parts = "nn.Linear(4, 2, bias=False), nn.ReLU(inplace=True)"
+    text = f"{HEAD}model = nn.Sequential({parts})\n"
+    assert not any(id.startswith("quantize") for id in ids(text, "model ="))
+    assert "quantize.qint8" in ids(text.replace("inplace=True", ""), "model =")
+    model = run(text)["model"]
+    quantize(model, weights="qint8")
+    freeze(model)
+    with pytest.raises(RuntimeError, match="modified inplace"):
+        model(torch.ones(1, 4))
+
+
+def test_a_part_of_a_module_is_no_whole_model() -> None:
+    text = f"{HEAD}{NET}class Outer(nn.Module):\n    def __init__(self):\n        part = Net()\n"
+    assert ids(text, "part =") == set()
 
 
 def test_all_of_a_model_is_not_frozen() -> None:

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 from bitlens.actions._action import Action, rewrite
 from bitlens.actions._layers import LayerCall, layer_calls, measured_paths, static_path
-from bitlens.actions.quantize_model import is_module, is_quantized, quantized
+from bitlens.actions.quantize_model import changed_in_place, is_module, is_quantized, quantized
 from bitlens.analysis import Analysis
 from bitlens.editing.code import Bound, Code
 from bitlens.editing.excluding import patterns, quote_of
@@ -21,7 +21,7 @@ from bitlens.editing.offers import Offer, Span
 
 
 def _offers(analysis: Analysis, code: Code, span: Span) -> Iterator[Offer]:
-    layers = [layer for layer in layer_calls(code, span) if layer.type in {"Linear", "Conv2d"}]
+    layers = [layer for layer in layer_calls(code, span) if _survives(code, layer)]
     models = [b for b in code.bound if is_module(code, b) and not is_quantized(code, b)] if layers else []
     found = [(bound, wanted) for bound in models if (wanted := _patterns(analysis, layers, bound))]
     names = Counter(bound.variable for bound, _ in found)
@@ -30,6 +30,11 @@ def _offers(analysis: Analysis, code: Code, span: Span) -> Iterator[Offer]:
         where = f" (line {line})" if names[bound.variable] > 1 else ""
         for name, title in (("qint8", "int8"), ("qint4", "int4")):
             yield _offer(code, bound, wanted, name, title + where)
+
+
+def _survives(code: Code, layer: LayerCall) -> bool:
+    changed = [node for call in layer.atom.effects.calls for node in changed_in_place(code, call)]
+    return layer.type in {"Linear", "Conv2d"} and layer.call not in changed
 
 
 def _offer(code: Code, bound: Bound, wanted: list[str], name: str, title: str) -> Offer:

@@ -1,16 +1,17 @@
 """Quantize a model with quanto.
 
 Offered on a statement that gives a model to a variable, once for each of qint8, qint4 and qfloat8, unless the
-scope quantizes the model already, or the file has a kind of `Linear` or `Conv2d` with a `forward` of its own,
-which quanto would replace by the plain one. Inserts `quantize(model, weights=…)` and `freeze(model)` where
-the model is complete (after `load_state_dict`, `to`, `eval` and the like) and not yet used, and imports
-what they need.
+scope quantizes the model already, or the file has layers that do not survive it: a kind of `Linear` or
+`Conv2d` with a `forward` of its own, or a `Linear` without bias whose output is changed in place. Inserts
+`quantize(model, weights=…)` and `freeze(model)` where the model is complete (after `load_state_dict`, `to`,
+`eval` and the like) and not yet used, and imports what they need.
 """
 
 from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from itertools import pairwise
 
 from bitlens.actions._action import Action, bound_at, rewrite
 from bitlens.analysis import Analysis
@@ -35,7 +36,7 @@ _COMPOSED = {
 
 
 def _offers(_: Analysis, code: Code, span: Span) -> Iterator[Offer]:
-    for bound in bound_at(code, span) if not _has_own_layers(code) else ():
+    for bound in bound_at(code, span) if not _quanto_breaks(code) else ():
         if is_module(code, bound) and not is_quantized(code, bound):
             for name, title in FORMATS.items():
                 yield _offer(code, bound, name, title)
@@ -46,13 +47,33 @@ def _offer(code: Code, bound: Bound, name: str, title: str) -> Offer:
     return rewrite(f"quantize.{name}", text, lambda: quantized(code, bound, name))
 
 
-def _has_own_layers(code: Code) -> bool:
-    classes = code.knowledge.classes.values()
-    return any(
+def _quanto_breaks(code: Code) -> bool:
+    """Whether the file's layers do not survive quanto: it takes their own `forward` from them, and what its
+    `Linear` without bias gives back cannot be changed in place while gradients are recorded.
+    """
+    own = any(
         {code.meaning(base) for base in node.bases} & {"torch.nn.Linear", "torch.nn.Conv2d"}
         and any(isinstance(child, ast.FunctionDef) and child.name == "forward" for child in node.body)
-        for node in classes
+        for node in code.knowledge.classes.values()
     )
+    return own or any(changed_in_place(code, call) for _, _, call in code.calls())
+
+
+def changed_in_place(code: Code, sequence: ast.Call) -> list[ast.expr]:
+    """The layers of a sequence that have no bias, and behind which a function works in place."""
+    return [layer for layer, following in pairwise(sequence.args) if _is_changed(code, layer, following)]
+
+
+def _is_changed(code: Code, layer: ast.expr, following: ast.expr) -> bool:
+    if not isinstance(layer, ast.Call) or not isinstance(following, ast.Call):
+        return False
+    no_bias = _is(argument(layer, "bias", 2), False)
+    in_place = _is(argument(following, "inplace", 0), True)
+    return code.meaning(layer.func) == "torch.nn.Linear" and no_bias and in_place
+
+
+def _is(node: ast.expr | None, value: bool) -> bool:
+    return isinstance(node, ast.Constant) and node.value is value
 
 
 def is_whole_model(code: Code, bound: Bound) -> bool:
@@ -62,8 +83,9 @@ def is_whole_model(code: Code, bound: Bound) -> bool:
     name = bound.use.class_name.removeprefix("torch.nn.")
     if bound.use.class_name.startswith("torch.nn.") and name in WITH_PARAMETERS - _COMPOSED:
         return False
-    owner = bound.region.class_name
-    return not (owner is not None and code.knowledge.is_module(owner) and "." in bound.variable)
+    owner, method = bound.region.class_name, bound.region.name.rpartition(".")[2]
+    part = "." in bound.variable or method == "__init__"
+    return not (owner is not None and code.knowledge.is_module(owner) and part)
 
 
 def is_module(code: Code, bound: Bound) -> bool:

@@ -37,7 +37,7 @@ from collections.abc import Iterator
 from bitlens.analysis import Analysis
 from bitlens.editing import placing
 from bitlens.editing.acts import Act, acts
-from bitlens.editing.code import Code, Region, argument
+from bitlens.editing.code import Code, Region, argument, chained
 from bitlens.editing.offers import Offer
 from bitlens.rules._rule import Found, Rule, fix
 from bitlens.source.slicing.scopes import exclusive
@@ -47,7 +47,7 @@ def _find(_: Analysis, code: Code) -> Iterator[Found]:
     for region in code.regions:
         done = acts(code, region)
         for position, act in enumerate(done):
-            if act.kind == "quantize" and not _partial(act):
+            if act.kind == "quantize" and not _partial(act, done[:position]):
                 first = _first(act, done[:position])
                 if first is not None:
                     yield _found(code, region, act, first)
@@ -56,10 +56,12 @@ def _find(_: Analysis, code: Code) -> Iterator[Found]:
 _STEP = re.compile(r"step|prepare|convert|QAT|\bqat", re.IGNORECASE)
 
 
-def _partial(act: Act) -> bool:
-    """Whether the call is about some layers, or one step of several."""
+def _partial(act: Act, earlier: list[Act]) -> bool:
+    """Whether the call, or a configuration that it is given, is about some layers or one step of several."""
     some = any(argument(act.call, name) is not None for name in ("include", "exclude", "filter_fn"))
-    return some or _STEP.search(ast.unparse(act.call)) is not None
+    given = {chained(node) for node in act.call.args[1:]} | {chained(k.value) for k in act.call.keywords}
+    made = (other.call for other in earlier if other.kind == "bind" and other.model in given - {act.model})
+    return some or any(_STEP.search(ast.unparse(call)) for call in (act.call, *made))
 
 
 def _first(act: Act, earlier: list[Act]) -> Act | None:
@@ -72,7 +74,7 @@ def _first(act: Act, earlier: list[Act]) -> Act | None:
         ):
             continue
         if other.kind == "quantize":
-            return None if _partial(other) or _copies(other, act) else other
+            return None if _partial(other, earlier) or _copies(other, act) else other
         if other.kind == "bind":
             loaded = argument(other.call, "quantization_config")
             return other if loaded is not None and not _is_none(loaded) else None
