@@ -165,3 +165,23 @@ def test_a_stand_in_for_torch_is_not_imported_over() -> None:
     (offer,) = [o for o in offers(analysis, Span(4, 0, 4, 0)) if o.id == "dtype.bfloat16"]
     assert applied(text, offer.edit()).endswith("model = nn.Sequential().to(torch.bfloat16)\n")
     assert "import torch\n" not in applied(text, offer.edit())
+
+
+def test_what_is_imported_further_down_is_imported() -> None:
+    text = "from torch import nn\nmodel = nn.Sequential()\nif model:\n    import torch\n"
+    analysis = Analysis(Path("any.py").absolute(), text)
+    (offer,) = [o for o in offers(analysis, Span(2, 0, 2, 0)) if o.id == "dtype.bfloat16"]
+    run(applied(text, offer.edit()))
+
+
+def test_what_a_model_is_given_to_does_not_change_it() -> None:
+    """A pipeline is loaded around it, which is then used."""
+    text = (
+        "from diffusers import ControlNetModel, FluxPipeline\n"
+        "net = ControlNetModel.from_pretrained('net')\n"
+        "pipe = FluxPipeline.from_pretrained('flux', controlnet=net)\n"
+    )
+    analysis = Analysis(Path("any.py").absolute(), text)
+    (offer,) = [o for o in offers(analysis, Span(2, 0, 2, 0)) if o.id == "quantize.qint8"]
+    after = applied(text, offer.edit())
+    assert after.index("freeze(net)") < after.index("pipe =")

@@ -34,7 +34,7 @@ _COMPLETING = re.compile(
 """First words of methods and functions that finish a model: they load, place, convert or switch it."""
 _CHANGING = re.compile(
     r"^_?(load|restore|resume|resize|tie|merge|fuse|replace|inflate|convert)(?![a-z])|^_?(re)?init$"
-    r"|(?<!get)_(state_dict|checkpoint|weights|params|parameters|pretrained)$"
+    r"|(?<!get)(?<!from)_(state_dict|checkpoint|weights|params|parameters|pretrained)$"
 )
 """Names of what gives a model other weights or layers; quantized ones lose that without a word."""
 _SAVING = re.compile(

@@ -61,7 +61,7 @@ def torch_name(code: Code, region: Region, atom: Atom, name: str) -> Spelling:
     module = _module(visible, ["torch"])
     if module is not None:
         return Spelling({name: f"{module}.{name}"})
-    if _taken(code, region, "torch"):  # a stand-in that imports it when it is used
+    if _is_assigned(code, "torch"):  # a stand-in that imports it when it is used
         return Spelling({name: f"torch.{name}"})
     return Spelling({name: f"torch.{name}"}, (_insertion(code, region, atom, "import torch"),))
 
@@ -98,6 +98,14 @@ def _module(visible: Iterable[_Import], modules: Sequence[str]) -> str | None:
             elif alias.name in modules:
                 return alias.asname or alias.name
     return None
+
+
+def _is_assigned(code: Code, name: str) -> bool:
+    """Whether the file's own level gives the name a value, and does not import it."""
+    return any(
+        name in atom.effects.binds and not isinstance(atom.node, (ast.Import, ast.ImportFrom))
+        for atom in code.regions[0].atoms
+    )
 
 
 def _taken(code: Code, region: Region, name: str) -> bool:
