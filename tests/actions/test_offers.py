@@ -102,6 +102,7 @@ def test_quanto_gives_back_what_cannot_be_changed_in_place() -> None:
 def test_a_part_of_a_module_is_no_whole_model() -> None:
     text = f"{HEAD}{NET}class Outer(nn.Module):\n    def __init__(self):\n        part = Net()\n"
     assert ids(text, "part =") == set()
+    assert ids(f"{HEAD}{NET}model = nn.Sequential(Net())\nmodel[0].part = Net()\n", ".part =") == set()
 
 
 def test_all_of_a_model_is_not_frozen() -> None:

@@ -80,6 +80,8 @@ def is_whole_model(code: Code, bound: Bound) -> bool:
     """Whether the variable holds what quanto can convert: no bare layer, no part of a module's class."""
     if bound.use.kind not in _KINDS or bound.use.suffix not in ("", ".model"):
         return False
+    if not all(part.isidentifier() for part in bound.variable.split(".")):
+        return False  # layers[i].fc: what is done to it cannot be followed
     name = bound.use.class_name.removeprefix("torch.nn.")
     if bound.use.class_name.startswith("torch.nn.") and name in WITH_PARAMETERS - _COMPOSED:
         return False
