@@ -154,7 +154,7 @@ class Streamer:
         rows = Rows(read, step.row, precise) if step.row else None
         blocks = Blocks(read)
         errors = [
-            self._error(read, scheme, chunk, precise, rows, blocks)
+            self._error(read, scheme, scheme.round_trip(chunk), chunk, precise, rows, blocks)
             for scheme, chunk in zip(step.schemes, chunks)
         ]
         norm = rows.squared_norm() if rows and step.row <= EXACT else self._square(read, read.wide, precise)
@@ -163,10 +163,17 @@ class Streamer:
         return [Sums(norm, error, absmax, worst, nonfinite, *counts) for error, worst, *counts in errors]
 
     def _error(
-        self, read: Read, scheme: Scheme, chunk: BlockChunk, precise: bool, rows: Rows | None, blocks: Blocks
+        self,
+        read: Read,
+        scheme: Scheme,
+        result: Tensor,
+        chunk: BlockChunk,
+        precise: bool,
+        rows: Rows | None,
+        blocks: Blocks,
     ) -> tuple[Any, ...]:
         """Squared error, greatest error, finite values lost, values vanished, what is destroyed."""
-        error = scheme.round_trip(chunk).view(-1)
+        error = result.view(-1)
         if precise or error.dtype != read.wide.dtype:
             dtype = torch.float64 if precise else None
             error = read.workspace.buffer("error", read.wide, dtype).copy_(error)
