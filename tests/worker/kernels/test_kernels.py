@@ -14,7 +14,7 @@ import torch
 from bitlens import schemes
 from bitlens.worker.kernels.fused import FusedKernels
 from bitlens.worker.kernels.plan import geometry, launches
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 HERE = Path(__file__).parent
@@ -58,6 +58,7 @@ def test_formats_share_a_launch() -> None:
     assert [len(launch.tasks) for launch in launches((64, 256), "bfloat16", chosen)] == [4]
 
 
+@example(shape=(4, 192), chosen=["int4.symmetric.g128", "quanto.qint4"])
 @settings(max_examples=200, deadline=None)
 @given(
     shape=st.lists(st.integers(1, 400), min_size=1, max_size=3).map(tuple),

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from bitlens.schemes.base import Fused, Scheme, Shape, numel, row_length
-from bitlens.worker.rows import spans_blocks, spans_rows
+from bitlens.worker.rows import largest_of, spans_blocks, spans_rows
 
 FORMULAS = (
     "cast_float16",
@@ -87,14 +87,17 @@ def launches(shape: Shape, dtype: str, schemes: Sequence[Scheme]) -> list[Launch
         if scheme.least is not None:  # a cast, whatever the length of a row
             anywhere.append(Task(scheme, fused, 1))
         elif spans_rows(scheme, shape, block):
-            if row % block == 0 or block == count:
-                place = ROW if block == row else TENSOR if block == count else block
-                by_length[row].append(Task(scheme, fused, place, rows=True))
+            if block in (row, count):
+                by_length[row].append(Task(scheme, fused, ROW if block == row else TENSOR, rows=True))
+            elif 2 * block == row and _fits_tiles(block):
+                by_length[row].append(Task(scheme, fused, block, rows=True))
+            elif 2 * block == row and largest_of(row) == 1:  # a lost row has a half that may be lost
+                by_length[block].append(Task(scheme, fused, ROW, rows=True))
         elif block == row:
             by_length[row].append(Task(scheme, fused, ROW))
         elif block == count:
             anywhere.append(Task(scheme, fused, TENSOR))
-        elif 1 < block <= _NARROW and block & (block - 1) == 0:
+        elif _fits_tiles(block):
             anywhere.append(Task(scheme, fused, block, blocks=spans_blocks(scheme, shape, block)))
         else:
             by_length[block].append(Task(scheme, fused, ROW, blocks=spans_blocks(scheme, shape, block)))
@@ -118,6 +121,10 @@ def geometry(count: int, launch: Launch, tile: int = TILE) -> Geometry:
     rows, height = tile // columns, -(-count // length)
     even = length % columns == 0 and height % rows == 0 and count % length == 0
     return Geometry(-(-height // rows), rows, columns, even)
+
+
+def _fits_tiles(block: int) -> bool:
+    return 1 < block <= _NARROW and block & (block - 1) == 0
 
 
 def _power_above(value: int) -> int:
