@@ -19,6 +19,8 @@ LAYERS: list[str] = [
     "Bilinear(2, 3, 4, bias=False)",
     "Embedding(7, 3, padding_idx=1)",
     "EmbeddingBag(7, 3)",
+    "Embedding.from_pretrained(torch.zeros(7, 3, dtype=torch.float16), True, 1)",
+    "EmbeddingBag.from_pretrained(embeddings=torch.zeros(7, 3), freeze=False, mode='sum')",
     "PReLU()",
     "PReLU(4)",
     "LayerNorm(6)",

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-from bitlens.source.evaluate.callables import Native
+from bitlens.source.evaluate.callables import ClassMethod, Native
 from bitlens.source.evaluate.module_methods import METHODS
 from bitlens.source.evaluate.torch_composites import composite_classes
 from bitlens.source.evaluate.torch_containers import container_classes
@@ -35,6 +35,9 @@ def nn_classes(machine: Machine) -> dict[str, Any]:
         classes[name] = ClassValue(name, [classes[base]], {})
     for row in ROWS:
         classes[row.name] = _layer_class(machine, row, classes[row.base])
+    for name in ("Embedding", "EmbeddingBag"):
+        native = Native("from_pretrained", functools.partial(_from_pretrained, machine), method=True)
+        classes[name].ns["from_pretrained"] = ClassMethod(native)
     for name, (base, left_out) in LAZY.items():
         row = next(row for row in ROWS if row.name == base)
         lazy = Row(name, tuple(p for p in row.parameters if p[0] != left_out), row.tensors)
@@ -123,6 +126,20 @@ def _init_layer(
         _output_projection(machine, target, bound)
     if getattr(bound, "_freeze", False) is True:
         target.params["weight"].requires_grad = False
+
+
+def _from_pretrained(machine: Machine, args: list[Any], kwargs: dict[str, Any]) -> Any:
+    """`Embedding.from_pretrained(embeddings, freeze=True, …)`; the rest are options of the constructor."""
+    given = dict(zip(("embeddings", "freeze"), args[1:])) | kwargs
+    if "embeddings" not in given:
+        raise machine.error("TypeError", "from_pretrained() misses the argument 'embeddings'")
+    table, freeze = given.pop("embeddings"), given.pop("freeze", True)
+    known = isinstance(table, Tensor) and table.shape is not None and len(table.shape) == 2
+    rows, columns = table.shape if known else (Unknown("rows"), Unknown("columns"))
+    made = machine.call(args[0], [rows, columns, *args[3:]], given)
+    made.params["weight"].dtype = table.dtype if isinstance(table, Tensor) else None
+    made.params["weight"].requires_grad = freeze is False
+    return made
 
 
 def _doubtful(row: Row, bound: SimpleNamespace) -> set[str]:
