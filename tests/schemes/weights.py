@@ -17,9 +17,10 @@ class Recorder(Streamer):
         super().__init__(chunk_elements=chunk_elements)
         self.pieces: list[torch.Tensor] = []
 
-    def _error(self, read, scheme, result, *how):  # type: ignore[no-untyped-def]
-        self.pieces.append(result.view(-1).double())
-        return super()._error(read, scheme, result, *how)
+    def _round_trip(self, scheme, chunk):  # type: ignore[no-untyped-def]
+        result = super()._round_trip(scheme, chunk)
+        self.pieces.append(result.double())
+        return result
 
 
 def round_trip(scheme_id: str, weight: torch.Tensor, chunk_elements: int = CHUNK_ELEMENTS) -> torch.Tensor:

@@ -16,6 +16,7 @@ import torch
 from bitlens import schemes
 from bitlens.client import Worker
 from bitlens.worker import lanes, stored, stream
+from bitlens.worker.passes import WHOLE
 from bitlens.worker.wire import Event, Job
 from safetensors.torch import save_file
 
@@ -153,6 +154,17 @@ def test_a_report_is_the_same_whoever_measures(checkpoint: Path, monkeypatch: py
     finally:
         torch.set_num_threads(before)
     assert reports[0] == reports[1] == reports[2]
+
+
+def test_what_needs_a_whole_weight_is_prepared_by_one_process() -> None:
+    chosen = [schemes.get(id) for id in ("quanto.qint8", "hqq.int4_g64", "bitsandbytes.nf4_double")]
+    pieces = stream._divided({("weight", 0): chosen}, 3)
+    shares = {scheme.id: [share for of, share, _ in pieces if scheme in of["weight", 0]] for scheme in chosen}
+    assert shares == {
+        "quanto.qint8": [(0, 3), (1, 3), (2, 3)],
+        "hqq.int4_g64": [WHOLE],
+        "bitsandbytes.nf4_double": [WHOLE],
+    }
 
 
 def test_copies_end_with_their_job(tmp_path: Path) -> None:

@@ -15,6 +15,9 @@ from bitlens.worker.rows import spans_blocks, spans_rows
 
 Span = tuple[int, int]
 
+_EACH = 0
+"""torch's number for a loss that is not reduced."""
+
 
 class Extremes:
     """Least value, greatest value and greatest magnitude of blocks, (blocks, 1) each."""
@@ -74,7 +77,6 @@ class Read:
         self._views: dict[tuple[str, int], Tensor] = {}
         self._extremes: dict[tuple[Any, int], Extremes] = {}
         self._sizes: list[int] = []
-        self._least: float | None = None
 
     def blocks(self, arithmetic: str, size: int) -> Tensor:
         """The run as (blocks, size) in the dtype of a scheme's `arithmetic`."""
@@ -105,12 +107,13 @@ class Read:
         """Greatest magnitude of the run; NaN if it holds one."""
         return self.extremes(self.wide.numel()).absmax().item()
 
-    def least_magnitude(self) -> float:
-        """Least magnitude of the run, 0 if it holds a zero; NaN if it holds one."""
-        if self._least is None:
-            magnitudes = torch.abs(self.wide, out=self.workspace.buffer("least", self.wide))
-            self._least = magnitudes.amin().item()
-        return self._least
+    def squares(self, wide: Tensor, result: Tensor | None = None) -> Tensor:
+        """Of `wide`, or of what `result` adds to it; gone with the next call."""
+        out = self.workspace.buffer("squares", wide)
+        if result is None:
+            return torch.square(wide, out=out)
+        squares: Tensor = torch.ops.aten.mse_loss.out(result, wide, _EACH, out=out)
+        return squares
 
 
 class BlockChunk:

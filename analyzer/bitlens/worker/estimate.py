@@ -186,19 +186,21 @@ class Estimator:
         weight = Weight(values, part.shape, dtype, used)
         read = Read(self._workspace, weight.flat, 0, weight.flat.numel())
         used.sort(key=lambda scheme: weight.blocks[scheme.id])
-        lengths, notes = [_by_unit(read.wide, units)], {}
+        squares = read.squares(read.wide)
+        by_unit, notes = [squares.view(units, -1).sum(1)], {}
         row, blocks = values.numel() // max(1, len(values)), Blocks(read)
-        rows = Rows(read, row, precise=False)
+        rows = Rows(read, row, squares)
         for scheme in used:
             chunk = BlockChunk(read, scheme, weight, None)
             result = scheme.round_trip(chunk).view(-1)
             if result.dtype != read.wide.dtype:
-                result = self._workspace.buffer("error", read.wide).copy_(result)
-            lengths.append(_by_unit(result.sub_(read.wide), units))
-            notes[scheme.id] = destroyed(result, chunk, rows, blocks).note(len(values))
+                result = self._workspace.buffer("result", read.wide).copy_(result)
+            squares = read.squares(read.wide, result)
+            by_unit.append(squares.view(units, -1).sum(1))
+            notes[scheme.id] = destroyed(squares, chunk, rows, blocks).note(len(values))
         block = _BLOCK if row % _BLOCK == 0 else row
         peaks = read.extremes(block).absmax().view(units, -1).cpu()
-        seen = _samples(torch.stack(lengths).double().square_().cpu(), peaks, part)
+        seen = _samples(torch.stack(by_unit).double().cpu(), peaks, part)
         samples = {scheme.id: one._replace(note=notes[scheme.id]) for scheme, one in zip(used, seen)}
         return {id: samples[scheme.id] for id, scheme in part.schemes.items()}
 
@@ -218,11 +220,6 @@ def _samples(squares: Tensor, peaks: Tensor, part: Part) -> list[Sample]:
         Sample(row, drawn[0], units, error, norm, more, of_norm)
         for row, error, more in zip(drawn[1:], errors, beyond)
     ]
-
-
-def _by_unit(values: Tensor, units: int) -> Tensor:
-    norms: Tensor = torch.linalg.vector_norm(values.view(units, -1), dim=1)
-    return norms
 
 
 def _one(value: float) -> Tensor:

@@ -207,7 +207,8 @@ def _keys(scheme: Scheme, decision: Decision, stored: Container[str]) -> list[Ke
 
 
 def _totals(shares: Sequence[Parts]) -> dict[Key, Sums]:
-    return {key: Sums.total([sums for share in shares for sums in share[key]]) for key in shares[0]}
+    keys = dict.fromkeys(key for share in shares for key in share)
+    return {key: Sums.total([sums for share in shares for sums in share.get(key, ())]) for key in keys}
 
 
 def _used(scheme: Scheme, decision: Decision) -> Scheme:

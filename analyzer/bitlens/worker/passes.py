@@ -1,8 +1,8 @@
 """What schemes do to one weight, measured chunk by chunk while the chunk lies in the cache, in reused memory.
 
 A block larger than a chunk (a whole tensor, a very long row) is read twice: for its extremes, then in pieces
-for its error. Squares are added in float32 over short runs only: the size of chunks shows in the last digits
-of sums alone. Shares of a weight are whole chunks, whose sums add up to those of the whole exactly.
+for its error. Squares are added in pairs (`torch.sum`): the size of chunks shows in the last digits of sums
+alone. Shares of a weight are whole chunks, whose sums add up to those of the whole exactly.
 """
 
 from __future__ import annotations
@@ -12,20 +12,20 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import groupby
 from operator import itemgetter
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
 
 from bitlens.schemes.base import Scheme
 from bitlens.worker.chunks import BlockChunk, Extremes, Pass, Read, Span, Weight, Workspace, spans
-from bitlens.worker.rows import EXACT, Blocks, Lost, Rows, destroyed
+from bitlens.worker.rows import Blocks, Lost, Rows, destroyed
 
 CHUNK_ELEMENTS = 1 << 18
 """1 MB of float32: small enough for the cache, large enough to drown what a call of torch costs."""
 
-_RUN = 1024
-"""Elements whose squares are added in float32; over a whole chunk the roundings would add up, to 2e-5."""
+_ROOTS_SAFELY = 2.0**-60
+"""Magnitudes whose squares are normal in float32."""
 
 _UNCUT = 256
 """A chunk is never smaller: formats that search within a block need it whole."""
@@ -150,56 +150,42 @@ class Streamer:
     def _measure_chunk(
         self, read: Read, weight: Weight, step: Pass, extremes: Extremes | None, precise: bool
     ) -> list[Sums]:
-        chunks = [BlockChunk(read, scheme, weight, extremes) for scheme in step.schemes]
-        rows = Rows(read, step.row, precise) if step.row else None
+        wide = read.wide.double() if precise else read.wide
+        squares = read.squares(wide)
+        rows = Rows(read, step.row, squares) if step.row else None
         blocks = Blocks(read)
-        errors = [
-            self._error(read, scheme, scheme.round_trip(chunk), chunk, precise, rows, blocks)
-            for scheme, chunk in zip(step.schemes, chunks)
-        ]
-        norm = rows.squared_norm() if rows and step.row <= EXACT else self._square(read, read.wide, precise)
+        norm = rows.squared_norm() if rows else squares.sum().item()
+        casts = any(scheme.least is not None for scheme in step.schemes)
+        least = squares.amin().item() if casts else math.inf
         absmax = rows.absmax() if rows else read.absmax()
-        nonfinite = 0 if math.isfinite(absmax) else int((~read.wide.isfinite()).sum())
-        return [Sums(norm, error, absmax, worst, nonfinite, *counts) for error, worst, *counts in errors]
+        nonfinite = 0 if math.isfinite(absmax) else int((~wide.isfinite()).sum())
+        found = []
+        for scheme in step.schemes:
+            chunk = BlockChunk(read, scheme, weight, extremes)
+            result = self._round_trip(scheme, chunk)
+            if result.dtype != wide.dtype:
+                result = read.workspace.buffer("result", wide).copy_(result)
+            squares = read.squares(wide, result)
+            total, worst = squares.sum().item(), _greatest_error(wide, result, squares)
+            lost = 0 if math.isfinite(worst) else int((wide.isfinite() & ~result.isfinite()).sum())
+            vanished = 0
+            if scheme.least is not None and not least > (scheme.least / 2) ** 2:
+                vanished = int(wide.count_nonzero() - result.count_nonzero())
+            gone = destroyed(squares, chunk, rows, blocks, worst, exact=precise)
+            found.append(Sums(norm, total, absmax, worst, nonfinite, lost, vanished, *gone))
+        return found
 
-    def _error(
-        self,
-        read: Read,
-        scheme: Scheme,
-        result: Tensor,
-        chunk: BlockChunk,
-        precise: bool,
-        rows: Rows | None,
-        blocks: Blocks,
-    ) -> tuple[Any, ...]:
-        """Squared error, greatest error, finite values lost, values vanished, what is destroyed."""
-        error = result.view(-1)
-        if precise or error.dtype != read.wide.dtype:
-            dtype = torch.float64 if precise else None
-            error = read.workspace.buffer("error", read.wide, dtype).copy_(error)
-        vanished = self._vanished(read, scheme, error)
-        low, high = torch.aminmax(error.sub_(read.wide))
-        worst = max(-low.item(), high.item())
-        lost = 0 if math.isfinite(worst) else int((read.wide.isfinite() & ~error.isfinite()).sum())
-        gone = destroyed(error, chunk, rows, blocks, worst, exact=precise)
-        return self._square(read, error, precise), worst, lost, vanished, *gone
+    def _round_trip(self, scheme: Scheme, chunk: BlockChunk) -> Tensor:
+        return scheme.round_trip(chunk).view(-1)
 
-    def _vanished(self, read: Read, scheme: Scheme, result: Tensor) -> int:
-        if scheme.least is None or read.least_magnitude() > scheme.least / 2:
-            return 0
-        return int(read.wide.count_nonzero() - result.count_nonzero())
 
-    def _square(self, read: Read, values: Tensor, precise: bool) -> float:
-        """The sum of squares."""
-        if precise and values.dtype != torch.float64:
-            values = read.workspace.buffer("square", values, torch.float64).copy_(values)
-        if values.dtype == torch.float64:
-            return torch.dot(values, values).item()
-        rest = values.numel() % _RUN
-        if rest:
-            values, last = values[:-rest], values[-rest:]
-        norms = torch.linalg.vector_norm(values.view(-1, _RUN), dim=1)
-        return torch.dot(norms, norms).item() + (torch.dot(last, last).item() if rest else 0.0)
+def _greatest_error(wide: Tensor, result: Tensor, squares: Tensor) -> float:
+    """The root of the greatest square is exact where that neither overflows nor loses bits."""
+    greatest: float = squares.amax().sqrt().item()
+    if _ROOTS_SAFELY < greatest < math.inf:
+        return greatest
+    low, high = torch.aminmax(result - wide)
+    return max(-low.item(), high.item())
 
 
 T = TypeVar("T")

@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
 LEAST = 16
 """Of shorter rows and blocks one weight is a large part."""
-EXACT = 1 << 14
-"""Beyond, float32 adds the squares of a row less exactly than a sum of all errors needs."""
 LEAST_LOPSIDED = 3
 MATERIAL = 100
 """A lost row is an output that is gone; of blocks one in so many is worth a word."""
@@ -87,10 +85,10 @@ class Blocks:
             self._counts[size, bits] = 0 if lopsided is None else int(lopsided.count_nonzero())
         return self._counts[size, bits]
 
-    def lost(self, error: Tensor, size: int, bits: int) -> int:
-        """How many blocks are lost by this error of a format of so many bits, given flat."""
+    def lost(self, squares: Tensor, size: int, bits: int) -> int:
+        """How many blocks are lost by an error of these squares, given flat, of a format of so many bits."""
         lopsided = self._lopsided(size, bits)
-        return 0 if lopsided is None else _lost(self._read.wide, error, size, lopsided.nonzero().view(-1))
+        return 0 if lopsided is None else _lost(self._read.wide, squares, size, lopsided.nonzero().view(-1))
 
     def _lopsided(self, size: int, bits: int) -> Tensor | None:
         """Which blocks have an extreme that is so many times the other; None, soon told, where none has."""
@@ -107,32 +105,32 @@ class Blocks:
 class Rows:
     """The rows of one chunk, whole ones only."""
 
-    def __init__(self, read: Read, row: int, precise: bool) -> None:
-        """Rows of `row` elements; `precise` squares in float64."""
+    def __init__(self, read: Read, row: int, squares: Tensor) -> None:
+        """Rows of `row` elements; `squares` of all, which are not kept."""
         self._read, self._row = read, row
-        self._norms = self._norms_of(read.wide.double() if precise else read.wide)
+        self._sums = self._by_row(squares)
         self._tops: Tensor | None = None
         self._left: tuple[Tensor, float] | None = None
 
     def squared_norm(self) -> float:
         """Of all rows together."""
-        return torch.dot(self._norms, self._norms).item()
+        return self._sums.sum().item()
 
     def absmax(self) -> float:
         """The greatest magnitude; NaN if a row holds one."""
         return self._greatest().amax().item()
 
-    def lost(self, error: Tensor, worst: float = math.inf) -> int:
-        """How many rows are lost by this error, given flat; `worst` is at least its greatest magnitude."""
+    def lost(self, squares: Tensor, worst: float = math.inf) -> int:
+        """How many rows are lost by an error of these squares, given flat; `worst`: at least its greatest."""
         left, least = self._left = self._left or self._left_at_least()
         if math.sqrt(2 * self._row) * worst < least:
             return 0
-        suspects = (self._norms_of(error) * math.sqrt(2) > left).nonzero().view(-1)
-        return _lost(self._read.wide, error, self._row, suspects)
+        suspects = (self._by_row(squares).sqrt_() * math.sqrt(2) > left).nonzero().view(-1)
+        return _lost(self._read.wide, squares, self._row, suspects)
 
     def _left_at_least(self) -> tuple[Tensor, float]:
         """At most the norm of what the largest weights leave of each row, and the least of them."""
-        left = torch.sub(self._norms, self._greatest(), alpha=math.sqrt(largest_of(self._row)))
+        left = torch.sub(self._sums.sqrt(), self._greatest(), alpha=math.sqrt(largest_of(self._row)))
         return left, left.amin().item()
 
     def _greatest(self) -> Tensor:
@@ -140,34 +138,33 @@ class Rows:
             self._tops = self._read.extremes(self._row).absmax().view(-1)
         return self._tops
 
-    def _norms_of(self, values: Tensor) -> Tensor:
-        norms: Tensor = torch.linalg.vector_norm(values.view(-1, self._row), dim=1)
-        return norms
+    def _by_row(self, squares: Tensor) -> Tensor:
+        return squares.view(-1, self._row).sum(1)
 
 
 def destroyed(
-    error: Tensor,
+    squares: Tensor,
     chunk: BlockChunk,
     rows: Rows | None,
     blocks: Blocks,
     worst: float = math.inf,
     exact: bool = True,
 ) -> Lost:
-    """What of a chunk is lost by a format's error, given flat; all suspects unless `exact`."""
+    """What of a chunk is lost by a format whose error has these squares; all suspects unless `exact`."""
     size = chunk.looked_at
     if rows and chunk.spans_rows:
-        return Lost(rows=rows.lost(error, worst))
+        return Lost(rows=rows.lost(squares, worst))
     if not size:
         return Lost()
-    count = blocks.lost(error, size, chunk.bits) if exact else blocks.suspects(size, chunk.bits)
-    return Lost(blocks=count, of=error.numel() // size)
+    count = blocks.lost(squares, size, chunk.bits) if exact else blocks.suspects(size, chunk.bits)
+    return Lost(blocks=count, of=squares.numel() // size)
 
 
-def _lost(values: Tensor, errors: Tensor, length: int, suspects: Tensor) -> int:
+def _lost(values: Tensor, squares: Tensor, length: int, suspects: Tensor) -> int:
     """How many of the suspects, rows or blocks of this length, are lost."""
     if not len(suspects):
         return 0
-    values, errors = (part.view(-1, length)[suspects].double() for part in (values, errors))
+    values, squares = (part.view(-1, length)[suspects].double() for part in (values, squares))
     largest = values.abs().topk(largest_of(length), dim=1).indices
-    norm, lost = (part.scatter(1, largest, 0.0).square().sum(1) for part in (values, errors))
+    norm, lost = (part.scatter(1, largest, 0.0).sum(1) for part in (values.square(), squares))
     return int(((2 * lost >= norm) & (norm > 0)).sum())

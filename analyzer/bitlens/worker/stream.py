@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import defaultdict, deque
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing
+from itertools import groupby
+from operator import itemgetter
 from typing import Any, Callable, NamedTuple
 
 import torch
@@ -131,22 +133,25 @@ class Stream:
         largest = max(map(max, filter(None, sizes)), default=0)
         worth = sum(map(sum, sizes)) >= WORTH_A_FORK
         count = lanes.usable(_WORKSPACE + 4 * largest) if worth else 1
-        shares = [count if max(own, default=0) > UNDIVIDED else 1 for own in sizes]
-        pieces = [(at, (number, of)) for at, of in enumerate(shares) for number in range(of)]
+        pieces = [
+            (at, piece)
+            for at, (of, own) in enumerate(zip(asked, sizes))
+            for piece in _divided(of, count if max(own, default=0) > UNDIVIDED else 1)
+        ]
 
-        def look(piece: int) -> _Look:
-            at, share = pieces[piece]
+        def look(number: int) -> _Look:
+            at, piece = pieces[number]
             try:
-                return self._look(sources[at], asked[at], share)
+                return self._look(sources[at], *piece)
             finally:
                 done()
 
         with closing(lanes.shared(look, len(pieces), count)) as looks:
-            for source, of in zip(sources, shares):
-                yield source, [next(looks) for _ in range(of)]
+            for at, together in groupby(pieces, key=itemgetter(0)):
+                yield sources[at], [next(looks) for _ in together]
 
-    def _look(self, source: LayerSource, asked: Asked, share: Share) -> _Look:
-        histogram = _spread(source) if self._job.histograms and share[0] == 0 else None
+    def _look(self, source: LayerSource, asked: Asked, share: Share, first: bool = True) -> _Look:
+        histogram = _spread(source) if self._job.histograms and first else None
         return _Look(self._measurer.parts(asked, _Values(source), share), histogram)
 
     def _asked(self, source: LayerSource) -> Asked:
@@ -221,6 +226,18 @@ def _facts(source: LayerSource) -> LayerFacts:
     return source.before or LayerFacts(
         source.path, source.type, source.bases, source.tensors, source.kept, source.leaf
     )
+
+
+def _divided(asked: Asked, count: int) -> list[tuple[Asked, Share, bool]]:
+    """So many shares of what is asked of a layer, which is the first; what needs all of a weight is one."""
+    if count == 1:
+        return [(asked, WHOLE, True)]
+    whole, parts = (
+        {place: [scheme for scheme in of if scheme.needs_whole is needed] for place, of in asked.items()}
+        for needed in (True, False)
+    )
+    shares = [(parts, (number, count), number == 0) for number in range(count)]
+    return [*shares, (whole, WHOLE, False)] if any(whole.values()) else shares
 
 
 def _shapes(source: LayerSource, asked: Asked) -> list[tuple[int, ...]]:

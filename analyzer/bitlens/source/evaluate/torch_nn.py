@@ -130,7 +130,7 @@ def _init_layer(
 
 def _from_pretrained(machine: Machine, args: list[Any], kwargs: dict[str, Any]) -> Any:
     """`Embedding.from_pretrained(embeddings, freeze=True, …)`; the rest are options of the constructor."""
-    given = dict(zip(("embeddings", "freeze"), args[1:])) | kwargs
+    given = dict(zip(("embeddings", "freeze"), args[1:], strict=False)) | kwargs
     if "embeddings" not in given:
         raise machine.error("TypeError", "from_pretrained() misses the argument 'embeddings'")
     table, freeze = given.pop("embeddings"), given.pop("freeze", True)
