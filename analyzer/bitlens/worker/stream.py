@@ -236,7 +236,9 @@ def _divided(asked: Asked, count: int) -> list[tuple[Asked, Share, bool]]:
         {place: [scheme for scheme in of if scheme.needs_whole is needed] for place, of in asked.items()}
         for needed in (True, False)
     )
-    shares: list[tuple[Asked, Share, bool]] = [(parts, (number, count), number == 0) for number in range(count)]
+    shares: list[tuple[Asked, Share, bool]] = [
+        (parts, (number, count), number == 0) for number in range(count)
+    ]
     return [*shares, (whole, WHOLE, False)] if any(whole.values()) else shares
 
 
