@@ -7,8 +7,8 @@ process.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -87,6 +87,11 @@ class Analysis:
     def file(self) -> str:
         """The absolute path, as measurements name it."""
         return str(self.path.absolute())
+
+    def knowing(self, numbers: Iterable[Numbers]) -> Analysis:
+        """The same with numbers that were made from this very text."""
+        here = {line: line for line in range(1, self.text.count("\n") + 2)}
+        return replace(self, placed=tuple(Placed(one, self.file, here) for one in numbers))
 
     @cached_property
     def lines(self) -> Mapping[int, tuple[Entry, ...]]:

@@ -226,3 +226,54 @@ def test_measured_rules_speak_with_measure(folder: Path, capsys: pytest.CaptureF
     assert check("net.py", "--measure") == 1
     out = capsys.readouterr().out
     assert "net.py:5:1: warning: BL501 `0`: quanto.qint4 changes its weights by" in out
+
+
+class TestABudget:
+    """`diagnostics.budget`, without running anything."""
+
+    PROGRAM = (
+        "import torch\nfrom torch import nn\n\nopen('ran', 'w')\n\n\n"
+        "class Net(nn.Module):\n    def __init__(self, width=512):\n        super().__init__()\n"
+        "        self.up = nn.Linear(width, 4 * width)\n\n\n"
+        "model = Net()\nsmall = Net(8)\nunknown = Net(int(open('width').read()))\n"
+    )
+
+    @pytest.fixture
+    def file(self, folder: Path) -> Path:
+        (folder / "net.py").write_text(self.PROGRAM)
+        return folder / "net.py"
+
+    def budget(self, folder: Path, size: str) -> None:
+        (folder / "pyproject.toml").write_text(f'[tool.bitlens]\ndiagnostics.budget = "{size}"\n')
+
+    def test_a_model_beyond_it_is_found_from_source(
+        self, file: Path, folder: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        self.budget(folder, "4MB")
+        assert check("net.py") == 1
+        out = capsys.readouterr().out
+        assert "net.py:13:1: warning: BL502 `model` takes 4.20 MB, more than the budget (4.00 MB)" in out
+        assert "small" not in out and "1 warning in 1 file" in out
+        assert not (folder / "ran").exists()
+
+    def test_what_fits_or_is_not_asked_for_is_clean(self, file: Path, folder: Path) -> None:
+        assert check("net.py") == 0
+        self.budget(folder, "5MB")
+        assert check("net.py") == 0
+        self.budget(folder, "4MB")
+        assert check("net.py", "--ignore", "BL5") == 0
+
+    def test_a_class_that_builds_by_its_defaults(
+        self, folder: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        (folder / "net.py").write_text(self.PROGRAM.partition("model =")[0])
+        self.budget(folder, "4MB")
+        assert codes(capsys, "net.py") == ["BL502"]
+
+    def test_in_a_notebook(self, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        lines = self.PROGRAM.splitlines(keepends=True)
+        cells = [{"cell_type": "code", "source": part, "metadata": {}} for part in (lines[:12], lines[12:])]
+        notebook = {"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
+        (folder / "net.ipynb").write_text(json.dumps(notebook))
+        self.budget(folder, "4MB")
+        assert codes(capsys, "net.ipynb") == ["BL502"]

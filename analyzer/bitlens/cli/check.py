@@ -24,6 +24,8 @@ from bitlens.rules import findings, rules
 from bitlens.settings import Settings, resolve
 from bitlens.source.program import Program, discover, read
 
+_OF_A_BUDGET = "BL502"
+
 
 @dataclass
 class _Run:
@@ -109,6 +111,10 @@ def _check(path: Path, state: _Run) -> None:
 
         analysis, problems = measured(analysis, state.arguments)
         state.problems += problems
+    elif settings.diagnostics.budget and _OF_A_BUDGET in state.selected:
+        from bitlens.cli.check_static import evaluated
+
+        analysis = evaluated(analysis, state.arguments)
     if state.arguments.fix or state.arguments.diff:
         analysis = _fixed(analysis, state)
     kept = [finding for finding in findings(analysis) if finding.code in state.selected]

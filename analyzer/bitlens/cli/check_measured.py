@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import closing
 from dataclasses import replace
 
-from bitlens.analysis import Analysis, Placed
+from bitlens.analysis import Analysis
 from bitlens.cli.options import options
 from bitlens.collect import Collector
 from bitlens.editing.code import code_of
@@ -30,16 +30,19 @@ def measured(analysis: Analysis, arguments: argparse.Namespace) -> tuple[Analysi
     """
     chosen = _options(analysis, arguments)
     problems: list[Problem] = []
-    placed: list[Placed] = []
+    numbers: list[Numbers] = []
     pieces = list(_slices(analysis, problems))
     if not pieces:
         return analysis, problems
     with closing(worker_for(chosen)) as worker:
         for piece in pieces:
             collector = measure_slice(piece, chosen, worker, _ignore)
-            placed += _placed(analysis, collector)
-            problems += collector.problems if collector.model() is None else []
-    return replace(analysis, placed=tuple(placed)), problems
+            model = collector.model()
+            if model is None:
+                problems += collector.problems
+            else:
+                numbers.append(Numbers(model, "measured", collector.environment))
+    return analysis.knowing(numbers), problems
 
 
 def _options(analysis: Analysis, arguments: argparse.Namespace) -> Options:
@@ -64,14 +67,6 @@ def _slices(analysis: Analysis, problems: list[Problem]) -> Iterator[Slice]:
 
 def _errors(found: Iterable[Slice]) -> list[Problem]:
     return [problem for piece in found for problem in piece.problems if problem.severity == "error"]
-
-
-def _placed(analysis: Analysis, collector: Collector) -> list[Placed]:
-    model = collector.model()
-    if model is None:
-        return []
-    here = {line: line for line in range(1, analysis.text.count("\n") + 2)}
-    return [Placed(Numbers(model, "measured", collector.environment), analysis.file, here)]
 
 
 def _ignore(_: Collector) -> None:

@@ -1,8 +1,9 @@
 """A model larger than its budget or its device.
 
 ## What it does
-Finds models whose parameters and buffers take more than `diagnostics.budget` of `[tool.bitlens]`, or more
-than the whole memory of the device on which they were measured.
+Finds models whose parameters and buffers take more than `diagnostics.budget` of `[tool.bitlens]`, where the
+source alone tells their size or they were measured; or more than the whole memory of the device on which they
+were measured.
 
 ## Why is this bad?
 Activations, caches, gradients and the optimizer come on top: a model that is itself larger than the memory
@@ -58,7 +59,10 @@ def _size(numbers: Numbers) -> int:
 def _said(numbers: Numbers, limit: int, of: str) -> str:
     schemes = numbers.model.schemes.items()
     fitting = [id for id, result in schemes if result.bytes + result.buffer_bytes <= limit]
-    way_out = f"It would fit as {', '.join(fitting)}." if fitting else "No measured format makes it fit."
+    if fitting:
+        way_out = f"It would fit as {', '.join(fitting)}."
+    else:
+        way_out = "No measured format makes it fit." if schemes else "A measurement says what would fit."
     taken = f"{size(_size(numbers))}, more than {of} ({size(limit)})"
     return f"`{numbers.model.name}` takes {taken}. {way_out}"
 
