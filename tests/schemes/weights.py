@@ -15,11 +15,11 @@ class Recorder(Streamer):
 
     def __init__(self, chunk_elements: int = CHUNK_ELEMENTS) -> None:
         super().__init__(chunk_elements=chunk_elements)
-        self.pieces: list[torch.Tensor] = []
+        self.pieces: dict[int, torch.Tensor] = {}
 
-    def _round_trip(self, scheme, chunk):  # type: ignore[no-untyped-def]
-        result = super()._round_trip(scheme, chunk)
-        self.pieces.append(result.double())
+    def _round_trip(self, scheme, chunk, dtype):  # type: ignore[no-untyped-def]
+        result = super()._round_trip(scheme, chunk, dtype)
+        self.pieces[chunk.start] = result.to(torch.float64, copy=True)
         return result
 
 
@@ -27,7 +27,7 @@ def round_trip(scheme_id: str, weight: torch.Tensor, chunk_elements: int = CHUNK
     """The weight as the scheme leaves it, in its own shape, in float64."""
     scheme, recorder = schemes.get(scheme_id), Recorder(chunk_elements)
     recorder.measure(weight, [scheme])
-    flat = torch.cat(recorder.pieces)
+    flat = torch.cat([recorder.pieces[start] for start in sorted(recorder.pieces)])
     order = scheme.arrange(torch.arange(weight.numel()).reshape(weight.shape)).reshape(-1)
     return torch.empty_like(flat).index_copy_(0, order, flat).reshape(weight.shape)
 

@@ -107,13 +107,15 @@ class Read:
         """Greatest magnitude of the run; NaN if it holds one."""
         return self.extremes(self.wide.numel()).absmax().item()
 
-    def squares(self, wide: Tensor, result: Tensor | None = None) -> Tensor:
-        """Of `wide`, or of what `result` adds to it; gone with the next call."""
-        out = self.workspace.buffer("squares", wide)
-        if result is None:
-            return torch.square(wide, out=out)
-        squares: Tensor = torch.ops.aten.mse_loss.out(result, wide, _EACH, out=out)
-        return squares
+    def squares(self, wide: Tensor) -> Tensor:
+        """Of each value; gone with the next call."""
+        return torch.square(wide, out=self.workspace.buffer("squares", wide))
+
+
+def squared_error(result: Tensor, wide: Tensor) -> Tensor:
+    """The square of what `result` adds to each value, in its memory: another megabyte would not stay cached."""
+    squares: Tensor = torch.ops.aten.mse_loss.out(result, wide, _EACH, out=result)
+    return squares
 
 
 class BlockChunk:

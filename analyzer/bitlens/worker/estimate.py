@@ -29,7 +29,7 @@ from torch import Tensor
 from bitlens import schemes
 from bitlens.backends import LayerFacts
 from bitlens.worker.apart import Apart
-from bitlens.worker.chunks import BlockChunk, Read, Weight, Workspace
+from bitlens.worker.chunks import BlockChunk, Read, Weight, Workspace, squared_error
 from bitlens.worker.measure import Measurer
 from bitlens.worker.passes import Streamer
 from bitlens.worker.remembered import Origin
@@ -195,7 +195,7 @@ class Estimator:
             result = scheme.round_trip(chunk).view(-1)
             if result.dtype != read.wide.dtype:
                 result = self._workspace.buffer("result", read.wide).copy_(result)
-            squares = read.squares(read.wide, result)
+            squares = squared_error(result, read.wide)
             by_unit.append(squares.view(units, -1).sum(1))
             notes[scheme.id] = destroyed(squares, chunk, rows, blocks).note(len(values))
         block = _BLOCK if row % _BLOCK == 0 else row

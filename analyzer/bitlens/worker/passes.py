@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from bitlens.schemes.base import Scheme
-from bitlens.worker.chunks import BlockChunk, Extremes, Pass, Read, Span, Weight, Workspace, spans
+from bitlens.worker.chunks import BlockChunk, Extremes, Pass, Read, Span, Weight, Workspace, spans, squared_error
 from bitlens.worker.rows import Blocks, Lost, Rows, destroyed
 
 CHUNK_ELEMENTS = 1 << 18
@@ -162,30 +162,29 @@ class Streamer:
         found = []
         for scheme in step.schemes:
             chunk = BlockChunk(read, scheme, weight, extremes)
-            result = self._round_trip(scheme, chunk)
-            if result.dtype != wide.dtype:
-                result = read.workspace.buffer("result", wide).copy_(result)
-            squares = read.squares(wide, result)
-            total, worst = squares.sum().item(), _greatest_error(wide, result, squares)
-            lost = 0 if math.isfinite(worst) else int((wide.isfinite() & ~result.isfinite()).sum())
+            result = self._round_trip(scheme, chunk, wide.dtype)
             vanished = 0
             if scheme.least is not None and not least > (scheme.least / 2) ** 2:
                 vanished = int(wide.count_nonzero() - result.count_nonzero())
+            squares = squared_error(result, wide)
+            # The root of the greatest square is exact where that neither overflows nor loses bits.
+            total, worst, lost = squares.sum().item(), squares.amax().sqrt().item(), 0
+            if not _ROOTS_SAFELY < worst < math.inf:
+                worst, lost = self._greatest(scheme, chunk, wide)
             gone = destroyed(squares, chunk, rows, blocks, worst, exact=precise)
             found.append(Sums(norm, total, absmax, worst, nonfinite, lost, vanished, *gone))
         return found
 
-    def _round_trip(self, scheme: Scheme, chunk: BlockChunk) -> Tensor:
-        return scheme.round_trip(chunk).view(-1)
+    def _round_trip(self, scheme: Scheme, chunk: BlockChunk, dtype: torch.dtype) -> Tensor:
+        result = scheme.round_trip(chunk).view(-1)
+        return result if result.dtype == dtype else chunk.buffer(dtype, "result").view(-1).copy_(result)
 
-
-def _greatest_error(wide: Tensor, result: Tensor, squares: Tensor) -> float:
-    """The root of the greatest square is exact where that neither overflows nor loses bits."""
-    greatest: float = squares.amax().sqrt().item()
-    if _ROOTS_SAFELY < greatest < math.inf:
-        return greatest
-    low, high = torch.aminmax(result - wide)
-    return max(-low.item(), high.item())
+    def _greatest(self, scheme: Scheme, chunk: BlockChunk, wide: Tensor) -> tuple[float, int]:
+        """The greatest error, found without squares, and how many finite values are not finite any more."""
+        result = self._round_trip(scheme, chunk, wide.dtype)
+        lost = int((wide.isfinite() & ~result.isfinite()).sum())
+        low, high = torch.aminmax(result.sub_(wide))
+        return max(-low.item(), high.item()), lost
 
 
 T = TypeVar("T")
