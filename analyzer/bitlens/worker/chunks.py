@@ -113,7 +113,7 @@ class Read:
 
 
 def squared_error(result: Tensor, wide: Tensor) -> Tensor:
-    """The square of what `result` adds to each value, in its memory: another megabyte would not stay cached."""
+    """The square of what `result` adds to each value, in its own memory: more would not stay cached."""
     squares: Tensor = torch.ops.aten.mse_loss.out(result, wide, _EACH, out=result)
     return squares
 

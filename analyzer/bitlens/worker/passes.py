@@ -18,7 +18,17 @@ import torch
 from torch import Tensor
 
 from bitlens.schemes.base import Scheme
-from bitlens.worker.chunks import BlockChunk, Extremes, Pass, Read, Span, Weight, Workspace, spans, squared_error
+from bitlens.worker.chunks import (
+    BlockChunk,
+    Extremes,
+    Pass,
+    Read,
+    Span,
+    Weight,
+    Workspace,
+    spans,
+    squared_error,
+)
 from bitlens.worker.rows import Blocks, Lost, Rows, destroyed
 
 CHUNK_ELEMENTS = 1 << 18

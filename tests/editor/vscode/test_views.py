@@ -56,7 +56,7 @@ def test_a_layer_of_a_library_jumps_into_its_source(opened: Opener) -> None:
     window = opened("library.py")
     window.hint("model = BertModel(", "KB")
     window.command("bitlens: Open Model Tree")
-    # The tree takes the focus when it comes. Of its rows five are drawn, which ones depends on what is unfolded.
+    # The tree takes the focus when it comes; five of its rows are drawn, which depends on what is unfolded.
     expect(window.row("embeddings")).to_be_visible(timeout=PATIENCE)
     window.command("bitlens: Filter…")
     window.answer("word_embeddings")
