@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Concatenate, ParamSpec, TypeVar
+from weakref import WeakKeyDictionary
+
+More = ParamSpec("More")
+Result = TypeVar("Result")
+Node = TypeVar("Node", bound=ast.AST)
 
 
 def children(node: ast.AST) -> list[ast.AST]:
@@ -24,3 +30,16 @@ def walk(node: ast.AST) -> Iterator[ast.AST]:
     while level:
         yield from level
         level = [below for one in level for below in children(one)]
+
+
+def once(function: Callable[Concatenate[Node, More], Result]) -> Callable[Concatenate[Node, More], Result]:
+    """What a function finds in a node that nobody changes, kept as long as the node: most outlive an edit."""
+    known: WeakKeyDictionary[Node, dict[object, Result]] = WeakKeyDictionary()
+
+    def kept(node: Node, /, *more: More.args, **named: More.kwargs) -> Result:
+        found = known.setdefault(node, {})
+        if more not in found:
+            found[more] = function(node, *more, **named)
+        return found[more]
+
+    return kept

@@ -6,7 +6,7 @@ import ast
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from bitlens.source.tree import children
+from bitlens.source.tree import children, once
 
 Definition = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
@@ -256,6 +256,18 @@ def _declared_outside(body: Iterable[ast.AST]) -> set[str]:
 
 def effects(nodes: Iterable[ast.AST], owner: str | None = None) -> Effects:
     """What `nodes` do, in the scope that they stand in; `owner` is the name of self inside a method."""
+    nodes = list(nodes)
+    if len(nodes) == 1 and isinstance(nodes[0], Definition):
+        return _of_definition(nodes[0], owner)
+    return _read(nodes, owner)
+
+
+@once
+def _of_definition(node: ast.AST, owner: str | None) -> Effects:
+    return _read([node], owner)
+
+
+def _read(nodes: Iterable[ast.AST], owner: str | None) -> Effects:
     reader = _Reader(owner)
     for node in nodes:
         reader.visit(node)

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from bitlens.source.knowledge import Function, Knowledge
 from bitlens.source.slicing.effects import Definition, root
 from bitlens.source.slicing.scopes import LOOPS, Atom
-from bitlens.source.tree import children, walk
+from bitlens.source.tree import children, once, walk
 from bitlens.source.words import words
 
 _ASKS = frozenset({"input", "getpass.getpass", "sys.stdin.read", "sys.stdin.readline"})
@@ -229,10 +229,13 @@ _LOADS = frozenset({"torch.load", "safetensors.torch.load_file", "safetensors.to
 
 def saved_paths(nodes: Iterable[ast.AST], knowledge: Knowledge) -> frozenset[str]:
     """The syntax of the paths to which a file saves weights."""
-    calls = (
-        call for node in nodes for call in walk(node) if isinstance(call, ast.Call) and len(call.args) > 1
-    )
+    calls = (call for node in nodes for call in _calls_of_more_than_one(node))
     return frozenset(ast.dump(call.args[1]) for call in calls if knowledge.meaning(call.func) in _SAVES)
+
+
+@once
+def _calls_of_more_than_one(node: ast.AST) -> list[ast.Call]:
+    return [call for call in walk(node) if isinstance(call, ast.Call) and len(call.args) > 1]
 
 
 def loads_own_file(call: ast.Call, knowledge: Knowledge, saved: frozenset[str]) -> bool:
