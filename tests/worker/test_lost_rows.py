@@ -68,6 +68,16 @@ def test_one_huge_weight_in_a_row_is_told(scheme: str) -> None:
     assert note(weight, scheme) == "1 row keeps little but the largest weights"
 
 
+@pytest.mark.parametrize("exponent", [-100, -70, 70])
+@pytest.mark.parametrize("scheme", ["quanto.qint8", "int4.symmetric.channel", "int4.symmetric.g128"])
+def test_it_is_told_of_values_whose_squares_leave_float32_too(scheme: str, exponent: int) -> None:
+    """Powers of two change no digit."""
+    torch.manual_seed(0)
+    weight = torch.randn(8, 384)
+    weight[3, 7] = weight[5, ::128] = 1e4
+    assert note(weight * 2.0**exponent, scheme) == note(weight, scheme) is not None
+
+
 @pytest.mark.parametrize("scheme", LIBRARIES)
 @settings(max_examples=15, deadline=None)
 @given(

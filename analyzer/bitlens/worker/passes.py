@@ -179,9 +179,10 @@ class Streamer:
             squares = squared_error(result, wide)
             # The root of the greatest square is exact where that neither overflows nor loses bits.
             total, worst, lost = squares.sum().item(), squares.amax().sqrt().item(), 0
-            if not _ROOTS_SAFELY < worst < math.inf:
+            safe = _ROOTS_SAFELY < worst < math.inf
+            gone = destroyed(squares, chunk, rows, blocks, worst if safe else math.inf, exact=precise)
+            if not safe:
                 worst, lost = self._greatest(scheme, chunk, wide)
-            gone = destroyed(squares, chunk, rows, blocks, worst, exact=precise)
             found.append(Sums(norm, total, absmax, worst, nonfinite, lost, vanished, *gone))
         return found
 
@@ -190,7 +191,10 @@ class Streamer:
         return result if result.dtype == dtype else chunk.buffer(dtype, "result").view(-1).copy_(result)
 
     def _greatest(self, scheme: Scheme, chunk: BlockChunk, wide: Tensor) -> tuple[float, int]:
-        """The greatest error, found without squares, and how many finite values are not finite any more."""
+        """The greatest error, found without squares, and how many finite values are not finite any more.
+
+        Takes the memory in which the squares lay.
+        """
         result = self._round_trip(scheme, chunk, wide.dtype)
         lost = int((wide.isfinite() & ~result.isfinite()).sum())
         low, high = torch.aminmax(result.sub_(wide))

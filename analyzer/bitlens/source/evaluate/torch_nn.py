@@ -137,8 +137,10 @@ def _from_pretrained(machine: Machine, args: list[Any], kwargs: dict[str, Any]) 
     known = isinstance(table, Tensor) and table.shape is not None and len(table.shape) == 2
     rows, columns = table.shape if known else (Unknown("rows"), Unknown("columns"))
     made = machine.call(args[0], [rows, columns, *args[3:]], given)
-    made.params["weight"].dtype = table.dtype if isinstance(table, Tensor) else None
-    made.params["weight"].requires_grad = freeze is False
+    weight = made.params.get("weight") if isinstance(made, ModuleInstance) else None
+    if weight is not None:
+        weight.dtype = table.dtype if isinstance(table, Tensor) else None
+        weight.requires_grad = freeze is False
     return made
 
 
