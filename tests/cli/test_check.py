@@ -263,6 +263,17 @@ class TestABudget:
         self.budget(folder, "4MB")
         assert check("net.py", "--ignore", "BL5") == 0
 
+    def test_what_is_wrong_is_said_once(
+        self, file: Path, folder: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        (folder / "other.py").write_text(self.PROGRAM)
+        (folder / "pyproject.toml").write_text('[tool.bitlens]\ndiagnostics.budget = "4MB"\nmodels = 3\n')
+        assert check(".", "--python", "/nowhere") == 2
+        assert capsys.readouterr().err.count("there is no Python at /nowhere") == 1
+        assert check(".") == 2
+        streams = capsys.readouterr()
+        assert streams.err.count("models: 3 is not a table") == 1 and streams.out.count("BL502") == 2
+
     def test_a_class_that_builds_by_its_defaults(
         self, folder: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:

@@ -48,7 +48,7 @@ def run(arguments: argparse.Namespace) -> int:
         try:
             _check(path, state)
         except BitlensError as error:
-            state.problems.append(error.problem)
+            state.problems += [error.problem] if error.problem not in state.problems else []
     if arguments.write_baseline:
         baseline.save(state.found, arguments.write_baseline)
         state.found = []

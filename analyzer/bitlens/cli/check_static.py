@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import argparse
 
+from bitlens import interpreters
 from bitlens.analysis import Analysis
-from bitlens.reading import reading
 from bitlens.source.store import LoweredStore
-from bitlens.statics import static_numbers
+from bitlens.statics import Reading, static_numbers
 
 
 def evaluated(analysis: Analysis, arguments: argparse.Namespace) -> Analysis:
-    """The analysis with the sizes of the models that its program builds; runs nothing."""
-    how = reading(analysis.path, arguments.python, store=LoweredStore())
+    """The analysis with the sizes of the models that its program builds; runs nothing.
+
+    Raises BitlensError for a wrong interpreter.
+    """
+    packages = interpreters.site_packages(interpreters.choose(arguments.python).path)
+    how = Reading(packages, LoweredStore(), analysis.settings.models)
     return analysis.knowing(static_numbers(analysis.program, how))
