@@ -48,7 +48,7 @@ def _says(call: ast.Call) -> bool:
 
 
 def _found(code: Code, region: Region, atom: Atom, call: ast.Call) -> Found:
-    whole = code.models.use(call, {}, _target(atom, call)) is not None
+    whole = code.models.use(call, region.variables, _target(atom, call)) is not None
     message = "torch.load without `weights_only`: before torch 2.6 this runs any code that the file holds."
     if whole:
         message += " This one reads a whole model; save and load its state dict."

@@ -12,6 +12,7 @@ from bitlens.source import libraries
 from bitlens.source.bindings import assignments, ordered, own_nodes
 from bitlens.source.knowledge import Function, Knowledge
 from bitlens.source.torch_names import WITHOUT_PARAMETERS
+from bitlens.source.tree import walk
 
 Kind = Literal[
     "constructor", "pretrained", "library", "file", "factory", "copy", "conversion", "method", "external"
@@ -102,8 +103,9 @@ class Models:
             or libraries.TIMM.match(dotted)
         ):
             return ModelUse("library", self._library_class(node, dotted), _suffix(dotted))
-        if dotted == "torch.load":
+        if dotted == _FILE:
             wanted = _MODEL_VARIABLE.search(target) is not None and _STATE.search(target) is None
+            wanted &= _MAPPING + target not in variables
             return ModelUse("file", dotted) if wanted else None
         if libraries.library_of(dotted) is not None and last in libraries.RETURNS_MODEL:
             return self._conversion(node, variables)
@@ -302,21 +304,44 @@ class Models:
     def variables(self, body: list[ast.stmt], given: Mapping[str, str]) -> dict[str, str]:
         """Variables that hold a model somewhere in `body`, to its class."""
         found = dict(given)
+        files: set[str] = set()
         for node in ordered(body):
             for target, _, use in self.bound(node, found):
                 if use.kind != "external":
                     found[target] = use.class_name
+                if use.kind == "file":
+                    files.add(target)
             for target, value, _ in assignments(node):
                 if isinstance(value, ast.Name) and value.id in found:
                     found[target] = found[value.id]
                 made = self.knowledge.class_in(value)
                 if made is not None and made.rsplit(".", 1)[-1] not in WITHOUT_PARAMETERS:
                     found[_CLASS + target] = made
+        for target in files & set(_mappings(body)) if files else ():
+            found[_MAPPING + target] = found[target]
+            if found[target] == _FILE:
+                del found[target]
         return found
+
+
+def _mappings(body: Iterable[ast.AST]) -> Iterator[str]:
+    """Variables that are used as a state dict or another mapping is."""
+    for node in (node for statement in body for node in walk(statement)):
+        of = node.value if isinstance(node, (ast.Subscript, ast.Attribute)) else None
+        if isinstance(of, ast.Name) and (
+            isinstance(node.slice, ast.Constant) and isinstance(node.slice.value, str)
+            if isinstance(node, ast.Subscript)
+            else isinstance(node, ast.Attribute) and node.attr in _OF_MAPPINGS
+        ):
+            yield of.id
 
 
 _CLASS = "class "
 """Marks, among variables, one that holds a class instead of a model."""
+_MAPPING = "mapping "
+"""Marks one that holds what a file has, but no model."""
+_OF_MAPPINGS = frozenset({"keys", "items", "values"})
+_FILE = "torch.load"
 _WHOLE = frozenset({"module", "model", "base_model"})
 
 
