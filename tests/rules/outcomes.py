@@ -8,12 +8,11 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterable
-from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from bitlens.analysis import Analysis, Placed
+from bitlens.analysis import Analysis
 from bitlens.client import Worker
 from bitlens.editing.code import code_of
 from bitlens.editing.unquantized import unquantized
@@ -79,6 +78,4 @@ def measured_models(text: str, path: Path) -> tuple[Model, ...]:
 
 def with_numbers(analysis: Analysis, models: Iterable[Model]) -> Analysis:
     """The analysis as it is after a measurement."""
-    here = {line: line for line in range(1, analysis.text.count("\n") + 2)}
-    placed = (Placed(Numbers(model, "measured"), analysis.file, here) for model in models)
-    return replace(analysis, placed=tuple(placed))
+    return analysis.knowing(Numbers(model, "measured") for model in models)

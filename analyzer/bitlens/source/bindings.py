@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from bitlens.source.knowledge import Function
-from bitlens.source.tree import children
+from bitlens.source.tree import children, walk
+
+_OF_MAPPINGS = frozenset({"keys", "items", "values"})
 
 
 def own_nodes(function: Function) -> Iterator[ast.AST]:
@@ -55,3 +57,17 @@ def _pairs(target: ast.expr, value: ast.expr) -> Iterator[tuple[str, ast.expr, i
         for position, element in enumerate(target.elts):
             if isinstance(element, (ast.Name, ast.Attribute)):
                 yield ast.unparse(element), value, position
+
+
+def mappings(body: Iterable[ast.AST]) -> Iterator[str]:
+    """Variables that are used as a mapping is: `x["key"]`, `x.items()`."""
+    for statement in body:
+        for node in walk(statement):
+            if isinstance(node, ast.Subscript):
+                used = isinstance(node.slice, ast.Constant) and isinstance(node.slice.value, str)
+            elif isinstance(node, ast.Attribute):
+                used = node.attr in _OF_MAPPINGS
+            else:
+                continue
+            if used and isinstance(node.value, ast.Name):
+                yield node.value.id

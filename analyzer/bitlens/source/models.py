@@ -9,10 +9,9 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from bitlens.source import libraries
-from bitlens.source.bindings import assignments, ordered, own_nodes
+from bitlens.source.bindings import assignments, mappings, ordered, own_nodes
 from bitlens.source.knowledge import Function, Knowledge
 from bitlens.source.torch_names import WITHOUT_PARAMETERS
-from bitlens.source.tree import walk
 
 Kind = Literal[
     "constructor", "pretrained", "library", "file", "factory", "copy", "conversion", "method", "external"
@@ -303,7 +302,7 @@ class Models:
 
     def variables(self, body: list[ast.stmt], given: Mapping[str, str]) -> dict[str, str]:
         """Variables that hold a model somewhere in `body`, to its class."""
-        found = dict(given)
+        found = {name: of for name, of in given.items() if not name.startswith(_MAPPING)}
         files: set[str] = set()
         for node in ordered(body):
             for target, _, use in self.bound(node, found):
@@ -317,30 +316,17 @@ class Models:
                 made = self.knowledge.class_in(value)
                 if made is not None and made.rsplit(".", 1)[-1] not in WITHOUT_PARAMETERS:
                     found[_CLASS + target] = made
-        for target in files & set(_mappings(body)) if files else ():
+        for target in files.intersection(mappings(body)) if files else ():
             found[_MAPPING + target] = found[target]
             if found[target] == _FILE:
                 del found[target]
         return found
 
 
-def _mappings(body: Iterable[ast.AST]) -> Iterator[str]:
-    """Variables that are used as a state dict or another mapping is."""
-    for node in (node for statement in body for node in walk(statement)):
-        of = node.value if isinstance(node, (ast.Subscript, ast.Attribute)) else None
-        if isinstance(of, ast.Name) and (
-            isinstance(node.slice, ast.Constant) and isinstance(node.slice.value, str)
-            if isinstance(node, ast.Subscript)
-            else isinstance(node, ast.Attribute) and node.attr in _OF_MAPPINGS
-        ):
-            yield of.id
-
-
 _CLASS = "class "
 """Marks, among variables, one that holds a class instead of a model."""
 _MAPPING = "mapping "
-"""Marks one that holds what a file has, but no model."""
-_OF_MAPPINGS = frozenset({"keys", "items", "values"})
+"""Marks one that holds what a file has, but no model, in its own scope."""
 _FILE = "torch.load"
 _WHOLE = frozenset({"module", "model", "base_model"})
 

@@ -37,9 +37,9 @@ def once(function: Callable[Concatenate[Node, More], Result]) -> Callable[Concat
     known: WeakKeyDictionary[Node, dict[object, Result]] = WeakKeyDictionary()
 
     def kept(node: Node, /, *more: More.args, **named: More.kwargs) -> Result:
-        found = known.setdefault(node, {})
-        if more not in found:
-            found[more] = function(node, *more, **named)
-        return found[more]
+        found, key = known.setdefault(node, {}), (more, *named.items())
+        if key not in found:
+            found[key] = function(node, *more, **named)
+        return found[key]
 
     return kept

@@ -182,7 +182,7 @@ class Streamer:
             safe = _ROOTS_SAFELY < worst < math.inf
             gone = destroyed(squares, chunk, rows, blocks, worst if safe else math.inf, exact=precise)
             if not safe:
-                worst, lost = self._greatest(scheme, chunk, wide)
+                worst, lost = self._greatest_error(scheme, chunk, wide)
             found.append(Sums(norm, total, absmax, worst, nonfinite, lost, vanished, *gone))
         return found
 
@@ -190,7 +190,7 @@ class Streamer:
         result = scheme.round_trip(chunk).view(-1)
         return result if result.dtype == dtype else chunk.buffer(dtype, "result").view(-1).copy_(result)
 
-    def _greatest(self, scheme: Scheme, chunk: BlockChunk, wide: Tensor) -> tuple[float, int]:
+    def _greatest_error(self, scheme: Scheme, chunk: BlockChunk, wide: Tensor) -> tuple[float, int]:
         """The greatest error, found without squares, and how many finite values are not finite any more.
 
         Takes the memory in which the squares lay.
