@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 from optimum.quanto import AbsmaxOptimizer, MaxOptimizer, qint4, qint8, quantize_weight
 from safetensors.torch import load_file
 from torch import nn
-from torchao.quantization.granularity import PerRow
+from torchao.quantization import IntxWeightOnlyConfig, quantize_
+from torchao.quantization.granularity import PerGroup, PerRow
 from torchao.quantization.quantize_.workflows.int8.int8_tensor import Int8Tensor
 
 
@@ -115,8 +116,17 @@ def blocks_by_gguf(weight: torch.Tensor) -> torch.Tensor:
     return torch.from_numpy(gguf.dequantize(gguf.quantize(weight.numpy(), kind), kind)).view_as(weight)
 
 
+def groups_by_torchao(weight: torch.Tensor) -> torch.Tensor:
+    layer = nn.Linear(weight.shape[1], weight.shape[0], bias=False)
+    layer.weight = nn.Parameter(weight.clone())
+    quantize_(layer, IntxWeightOnlyConfig(torch.int4, PerGroup(32)))
+    dequantized: torch.Tensor = layer.weight.dequantize()
+    return dequantized
+
+
 BLOCKS = {
     "quanto.qint4": (128, groups_by_quanto),
+    "torchao.intx4_g32": (32, groups_by_torchao),
     "bitsandbytes.nf4": (64, blocks_by_bitsandbytes),
     "gguf.q4_0": (32, blocks_by_gguf),
 }

@@ -119,6 +119,10 @@ class Scheme(ABC):
         """Why the library cannot store a weight of this shape and dtype, or None where it can."""
         return None
 
+    def keeps(self, dtype: str) -> bool:
+        """Whether it changes no value of any weight of this dtype."""
+        return False
+
     def fused(self, shape: Shape, dtype: str) -> Fused | None:
         """The GPU formula that does the same to such a weight, or None where there is none."""
         return None

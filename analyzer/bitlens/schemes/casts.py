@@ -29,6 +29,9 @@ class Cast(Scheme):
     def block(self, shape: Shape, dtype: str) -> int:
         return 1
 
+    def keeps(self, dtype: str) -> bool:
+        return dtype == self.dtype
+
     def fused(self, shape: Shape, dtype: str) -> Fused | None:
         return ("cast_float8", *FLOAT8[self.dtype]) if self.dtype in FLOAT8 else (f"cast_{self.dtype}",)
 
