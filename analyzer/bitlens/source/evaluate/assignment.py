@@ -126,6 +126,8 @@ class Assignment(Attributes):
                 target.modules[UNNAMED] = Unknown("the name of a layer")
         elif isinstance(value, ModuleInstance):
             self._replace(target, name, value)
+            if self.uncertain and value.number > self.branched:
+                value.doubt = max(value.doubt, self._doubt(target))
             target.attrs.pop(name, None)
             target.params.pop(name, None)
             target.modules[name] = value
@@ -135,7 +137,7 @@ class Assignment(Attributes):
             target.modules.pop(name, None)
             target.params[name] = value
             if self.uncertain:
-                value.attrs["uncertain"] = True
+                value.attrs["doubt"] = self._doubt(target)
         elif name in target.modules and (value is None or isinstance(value, Unknown)):
             if not self.uncertain:
                 target.modules[name] = value
@@ -146,6 +148,10 @@ class Assignment(Attributes):
         else:
             target.attrs[name] = value
 
+    def _doubt(self, target: ModuleInstance) -> int:
+        """Of what becomes part of a module here; an undecided branch begun since then counts anew."""
+        return max(self.uncertain, target.doubt + (target.number < self.branched))
+
     def _replace(self, target: ModuleInstance, name: str, value: Any) -> None:
         """Keep what an undecided branch or expression would have put in the same place."""
         if isinstance(value, ModuleInstance) and value.others:
@@ -154,7 +160,7 @@ class Assignment(Attributes):
         old = target.modules.get(name)
         if self.uncertain and isinstance(old, ModuleInstance) and old is not value:
             target.alternatives.setdefault(name, []).append(old)
-            old.certain = False
+            old.doubt = max(old.doubt, self.uncertain)
 
     def delattr(self, target: Any, name: str) -> None:
         """`del target.name`."""

@@ -173,8 +173,8 @@ class Classes:
         """A module, created where the innermost frame of the program stands."""
         machine = self.machine
         machine.count_module()
-        made = ModuleInstance(cls, self.site(), machine.uncertain == 0, machine.inside_torch > 0)
-        made.repeats = machine.repeating > 0
+        made = ModuleInstance(cls, self.site(), machine.uncertain, machine.inside_torch > 0)
+        made.repeats = machine.repeating
         return made
 
     def site(self) -> tuple[str, int] | None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -73,6 +75,22 @@ class _Part(NamedTuple):
     """The place that undecided branches fill with different modules, and which of them holds this one."""
 
 
+class _Found(NamedTuple):
+    """A module as it counts for the lines that made it."""
+
+    root: ModuleInstance
+    """If it is made in a branch or loop itself, it is looked at as if that were sure."""
+    path: str
+    module: ModuleInstance
+    above: tuple[tuple[str, int], ...]
+    """The places of those above it."""
+    option: tuple[int, int] | None
+
+    def is_certain(self) -> bool:
+        """Whether it is there in any case, once the root is."""
+        return self.module.doubt <= self.root.doubt
+
+
 @dataclass(slots=True)
 class _Summary:
     """What one line made."""
@@ -84,13 +102,14 @@ class _Summary:
     """For each place that undecided branches fill: what every one of them makes here."""
     repeats: bool = False
 
-    def add(self, path: str, module: ModuleInstance, option: tuple[int, int] | None) -> None:
+    def add(self, found: _Found) -> None:
         """Count a module that the line makes itself."""
-        self.paths[path] = None
-        if option is None:
-            self.certain = self.certain and module.certain
+        self.paths[found.path] = None
+        if found.option is None:
+            self.certain = self.certain and found.is_certain()
         else:
-            self.options.setdefault(option[0], {}).setdefault(option[1], set()).add(path)
+            place, index = found.option
+            self.options.setdefault(place, {}).setdefault(index, set()).add(found.path)
 
     @property
     def decided(self) -> bool:
@@ -107,54 +126,71 @@ def records(root: ModuleInstance) -> tuple[tuple[ModuleRecord, ...], tuple[Line,
     seen: dict[int, str] = {}
     lines: dict[tuple[str, int], _Summary] = defaultdict(_Summary)
     made = []
-    for path, module, above, option in _with_ancestors(root):
+    for found in _with_ancestors(root):
+        whole, path, module, above, option = found
         prefix = f"{path}." if path else ""
         parameters = tuple(_tensors(module.params, prefix, seen))
         buffers = tuple(_tensors(module.buffers, prefix, seen))
         site = module.site if path else None
         if site is not None:
-            lines[site].add(path, module, option)
-        parts = _parts(module, option)
+            lines[site].add(found)
+        parts = _parts(found)
         for place in above if site is None else (*above, site):
             lines[place].parts.update(parts)
-            lines[place].repeats = lines[place].repeats or module.repeats
+            lines[place].repeats = lines[place].repeats or module.repeats > whole.repeats
         missing = lacking(module)
         if missing is not None:
             part = {id(module): _Part(missing, None, False, option)}
             for place in above if site is None else (*above, site):
                 lines[place].parts.update(part)
-        certainty: Certainty = "unknown" if missing else "exact" if module.certain else "range"
+        surely = found.is_certain() and all(part.certain for part in parts.values())
+        certainty: Certainty = "unknown" if missing else "exact" if surely else "range"
         file, line = module.site or (None, None)
         made.append(ModuleRecord(path, module.cls.name, file, line, certainty, parameters, buffers))
     return tuple(made), tuple(_line(place, summary) for place, summary in sorted(lines.items()))
 
 
-def _with_ancestors(root: ModuleInstance) -> Any:
+def _with_ancestors(root: ModuleInstance) -> Iterator[_Found]:
     """Modules with the places of those above them, and what undecided branches put in the same place."""
+    roots = (root, *root.others)
+    trees = [{id(module) for _, module in walk(one)} for one in roots]
+    shared, count = set.intersection(*trees), itertools.count()
+    place = next(count)
+    seen: set[int] = set()
+    for number, one in enumerate(roots):
+        yield from _below(one, dict.fromkeys(trees[number] - shared, (place, number)), count, seen)
+        seen |= trees[number]
+
+
+def _below(
+    root: ModuleInstance, options: dict[int, tuple[int, int]], count: Iterator[int], seen: set[int]
+) -> Iterator[_Found]:
+    """What one of the roots that there may be is made of, without what was seen; `count` numbers places."""
     places: dict[str, tuple[tuple[str, int], ...]] = {}
-    options: dict[int, tuple[int, int]] = {}
     for path, module in walk(root):
         above = places.get(path.rpartition(".")[0], ()) if path else ()
-        yield path, module, above, options.get(id(module))
         own = module.site if path else None
         places[path] = above if own is None or own in above else (*above, own)
+        if id(module) in seen:
+            continue
+        yield _Found(root, path, module, above, options.get(id(module)))
         for name, others in module.alternatives.items():
             below = f"{path}.{name}" if path else name
-            place = len(options)
+            place = next(count)
             chosen = module.modules.get(name)
             for _, part in walk(chosen) if isinstance(chosen, ModuleInstance) else ():
                 options[id(part)] = (place, 0)
             for index, other in enumerate(others, 1):
                 for inner, part in walk(other, below):
-                    yield inner, part, places[path], (place, index)
+                    yield _Found(root, inner, part, places[path], (place, index))
 
 
-def _parts(module: ModuleInstance, option: tuple[int, int] | None) -> dict[int, _Part]:
+def _parts(found: _Found) -> dict[int, _Part]:
     result = {}
-    for value in module.params.values():
+    for value in found.module.params.values():
         if isinstance(value, Tensor):
-            certain = module.certain and not value.attrs.get("uncertain")
-            result[id(value)] = _Part(numel(value.shape), stored_bytes(value), certain, option)
+            certain = found.is_certain() and value.attrs.get("doubt", 0) <= found.root.doubt
+            result[id(value)] = _Part(numel(value.shape), stored_bytes(value), certain, found.option)
     return result
 
 

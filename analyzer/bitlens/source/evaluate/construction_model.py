@@ -49,7 +49,7 @@ def to_model(construction: Construction) -> Model:
             dtypes[tensor.dtype] += _elements(tensor.shape)
     elements = [t.elements for record in construction.modules for t in record.parameters if t.tied_to is None]
     decided = all(line.certainty == "exact" or _weightless(line) for line in construction.lines)
-    decided = decided and not any(record.certainty == "unknown" for record in construction.modules)
+    decided = decided and not any(map(_is_open, construction.modules))
     return Model(
         name=construction.root,
         class_=construction.class_,
@@ -57,7 +57,7 @@ def to_model(construction: Construction) -> Model:
         line=construction.line,
         weights="shapes",
         weights_from=construction.weights_from,
-        parameters=sum(count or 0 for count in elements) if decided and None not in elements else None,
+        parameters=sum(layer.parameters for layer in layers) if decided and None not in elements else None,
         bytes=sum(layer.bytes for layer in layers) if decided and not missing["parameter"] else None,
         buffer_bytes=sum(layer.buffer_bytes for layer in layers) if not missing["buffer"] else None,
         dtypes=dict(dtypes),
@@ -74,6 +74,11 @@ def _one_for_each_path(layers: list[Layer]) -> list[Layer]:
     for layer in layers:
         options[layer.path].append(layer)
     return [found[0] for found in options.values() if len({layer.tensors for layer in found}) == 1]
+
+
+def _is_open(record: ModuleRecord) -> bool:
+    """Whether it is not known what a module holds, and no line stands for it."""
+    return record.certainty == "unknown" or (not record.path and record.certainty == "range")
 
 
 def _weightless(line: Line) -> bool:
@@ -93,16 +98,15 @@ def _not_known(construction: Construction, missing: dict[str, list[str]], decide
         return [Problem("unknown-size", text, *place, "warning")]
     if decided:
         return []
-    lacking = [
-        record.path or construction.root for record in construction.modules if record.certainty == "unknown"
-    ]
+    lacking = [record.path or construction.root for record in construction.modules if _is_open(record)]
     if lacking:
         some = ", ".join(lacking[:5]) + (", …" if len(lacking) > 5 else "")
         text = f"what {some} is made of depends on what the source does not tell"
         return [Problem("unknown-size", text, *place, "warning")]
     ranges = [line for line in construction.lines if line.certainty != "exact" and not _weightless(line)]
     lines = ", ".join(str(line.line) for line in ranges[:8]) + (", …" if len(ranges) > 8 else "")
-    text = f"what lines {lines} make depends on what the source does not tell"
+    what = f"line {lines} makes" if len(ranges) == 1 else f"lines {lines} make"
+    text = f"what {what} depends on what the source does not tell"
     return [Problem("unknown-size", text, *place, "warning")]
 
 

@@ -45,7 +45,7 @@ class Copier:
         if value.alternatives:
             raise NotCopied
         self.modules += 1
-        made = ModuleInstance(value.cls, value.site, value.certain, value.inner)
+        made = ModuleInstance(value.cls, value.site, value.doubt, value.inner)
         self.made[id(value)] = made
         made.clone, made.repeats = value.clone, value.repeats
         made.host = None if value.host is None else self.value(value.host)
@@ -169,7 +169,7 @@ def same(first: Any, second: Any, numbers: tuple[int | float, ...], seen: dict[i
 _IDENTICAL = frozenset((ClassValue, DType, Native, Namespace, type))
 _COMPARED: dict[type, tuple[str, ...]] = {
     ModuleInstance: (
-        "cls", "site", "certain", "inner", "clone", "repeats", "transient", "host",
+        "cls", "site", "doubt", "inner", "clone", "repeats", "transient", "host",
         "attrs", "params", "buffers", "modules", "alternatives",
     ),
     Instance: ("cls", "host", "attrs"),

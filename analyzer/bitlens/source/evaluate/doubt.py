@@ -7,7 +7,7 @@ from typing import Any
 
 from bitlens.source.evaluate.calls import Calls
 from bitlens.source.evaluate.scope import Frame
-from bitlens.source.evaluate.values import MISSING, UNKNOWN, ModuleInstance, PyRaise, Unknown
+from bitlens.source.evaluate.values import MISSING, UNKNOWN, ModuleInstance, PyRaise, Unknown, next_number
 
 MAXIMUM_DOUBT = 4
 """Undecided tests inside each other whose sides are run; each doubles the work, and recursion would never
@@ -22,8 +22,9 @@ class Doubt(Calls):
         self.doubts += 1
         if self.uncertain >= MAXIMUM_DOUBT:
             return None
-        before = dict(frame.vars)
+        before, entered = dict(frame.vars), self.branched
         self.uncertain += 1
+        self.branched = next_number()
         try:
             signal, first, result = self._side(frame, body)
             changed = dict(frame.vars)
@@ -32,6 +33,7 @@ class Doubt(Calls):
             other, second, other_result = self._side(frame, orelse)
         finally:
             self.uncertain -= 1
+            self.branched = entered
         if first and not second:
             frame.vars.clear()
             frame.vars.update(changed)

@@ -40,6 +40,8 @@ class Budget:
         self.tries = 0
         self.errors: list[PyRaise] = []
         self.uncertain = 0
+        self.branched = 0
+        """When the innermost undecided branch was entered, in the numbers of instances."""
         self.doubts = 0
         """How often a test, a loop or a choice was not decided."""
         self.repeating = 0
@@ -62,7 +64,7 @@ class Budget:
         """Folder of the checkpoint that was loaded last."""
         self.frames.clear()
         self.errors.clear()
-        self.tries = self.uncertain = self.repeating = 0
+        self.tries = self.uncertain = self.branched = self.repeating = 0
 
     def tick(self) -> None:
         """Count one step."""

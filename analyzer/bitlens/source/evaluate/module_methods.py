@@ -234,7 +234,7 @@ def copied(value: Any, memo: dict[int, Any]) -> Any:
 
 
 def _copied_module(value: ModuleInstance, memo: dict[int, Any]) -> ModuleInstance:
-    made = ModuleInstance(value.cls, value.site, value.certain, value.inner)
+    made = ModuleInstance(value.cls, value.site, value.doubt, value.inner)
     made.clone = True
     made.repeats = value.repeats
     memo[id(value)] = (made, value)

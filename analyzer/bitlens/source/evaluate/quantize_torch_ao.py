@@ -61,6 +61,6 @@ def _packed(machine: Machine, module: ModuleInstance) -> None:
 
 def _inner(machine: Machine, name: str, module: ModuleInstance) -> ModuleInstance:
     cls = ClassValue(name, [machine.torch_classes["Module"]], {})
-    made = ModuleInstance(cls, module.site, module.certain, True)
+    made = ModuleInstance(cls, module.site, module.doubt, True)
     made.repeats = module.repeats
     return made

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -117,7 +118,7 @@ def _init_layer(
         if kind == "parameter":
             target.params[name] = Tensor(shape, dtype, is_parameter=True)
             if name in doubtful:
-                target.params[name].attrs["uncertain"] = True
+                target.params[name].attrs["doubt"] = math.inf
         elif kind == "buffer":
             target.buffers[name] = Tensor(shape, machine.dtypes[special[name]] if name in special else dtype)
         else:

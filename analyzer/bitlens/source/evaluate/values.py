@@ -210,8 +210,8 @@ class ModuleInstance(Instance):
     __slots__ = (
         "alternatives",
         "buffers",
-        "certain",
         "clone",
+        "doubt",
         "inner",
         "modules",
         "others",
@@ -221,17 +221,18 @@ class ModuleInstance(Instance):
         "transient",
     )
 
-    def __init__(self, cls: ClassValue, site: tuple[str, int] | None, certain: bool, inner: bool) -> None:
+    def __init__(self, cls: ClassValue, site: tuple[str, int] | None, doubt: int, inner: bool) -> None:
         super().__init__(cls)
         self.modules: dict[str, Any] = {}
         self.params: dict[str, Any] = {}
         self.buffers: dict[str, Any] = {}
         self.site = site
-        self.certain = certain
+        self.doubt = doubt
+        """In how many undecided branches it was made, one in the other."""
         self.inner = inner
         self.clone = False
-        self.repeats = False
-        """Whether it was made in a loop of which one round was run, since how often it runs is not known."""
+        self.repeats = 0
+        """In how many loops, of which one round was run, since how often they run is not known."""
         self.alternatives: dict[str, list[ModuleInstance]] = {}
         self.others: list[ModuleInstance] = []
         """What an undecided expression may have made in its stead."""
