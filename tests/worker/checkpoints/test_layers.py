@@ -170,7 +170,7 @@ def test_the_rules_of_transformers_4(tmp_path: Path) -> None:
     targets = _names(model)
     with open_checkpoint(str(tmp_path / "model.safetensors")) as checkpoint:
         matched = _match_renamed(checkpoint, targets, _older_renaming(model, targets))
-    assert matched.unexpected == []
+    assert matched.unexpected == {}
     assert set(matched.sources) == set(model.state_dict())
 
 
@@ -188,16 +188,47 @@ def test_ties_that_the_file_breaks_are_no_ties(tmp_path: Path) -> None:
     assert torch.equal(head.read("weight"), state["lm_head.weight"])
 
 
-def test_a_quantized_checkpoint_keeps_its_codes_and_scales(tmp_path: Path) -> None:
-    """A GPTQ-like file: the class is known, its Linear layers store other tensors."""
-    model = build("LlamaForCausalLM", SIZES)
+def quantized_by(method: str) -> Any:
+    """A configuration by which transformers quantizes what it loads."""
+    pytest.importorskip("accelerate")
+    pytest.importorskip(method)
+    if method == "torchao":
+        from torchao.quantization import Int8WeightOnlyConfig
+
+        return transformers.TorchAoConfig(Int8WeightOnlyConfig(version=2))
+    return transformers.BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_use_double_quant=True)
+
+
+@pytest.mark.parametrize("method", ["bitsandbytes", "torchao"])
+def test_a_quantized_weight_is_what_it_was_and_takes_what_its_codes_and_scales_take(
+    tmp_path: Path, method: str
+) -> None:
+    """Files that transformers wrote: the parameters of the model before, every stored byte counted."""
+    build("LlamaForCausalLM", SIZES).save_pretrained(tmp_path / "before")
+    options = {"quantization_config": quantized_by(method), "device_map": "cpu"}
+    model = transformers.LlamaForCausalLM.from_pretrained(tmp_path / "before", **options)
+    model.save_pretrained(tmp_path / "after")
+    before, found = described(tmp_path / "before"), described(tmp_path / "after")
+    assert (found.class_name, found.problems) == (before.class_name, [])
+    assert [(layer.path, layer.type) for layer in found.layers] == [(x.path, x.type) for x in before.layers]
+    tensors, theirs = ([t for layer in x.layers for t in layer.tensors] for x in (found, before))
+    assert [(t["name"], t["kind"], t["shape"]) for t in tensors] == [
+        (t["name"], t["kind"], t["shape"]) for t in theirs
+    ]
+    assert {t["dtype"] for t in tensors} == {method, "float32"}
+    stored = safetensors.torch.load_file(tmp_path / "after" / "model.safetensors").values()
+    assert sum(t["bytes"] for t in tensors if t["kind"] == "parameter") == sum(t.nbytes for t in stored)
+
+
+def test_a_weight_of_which_the_file_has_codes_and_scales_alone(tmp_path: Path) -> None:
+    """As GPTQ writes it: the class is known, its Linear layers store other tensors, most of the bytes."""
+    model = build("LlamaForCausalLM", {**SIZES, "vocab_size": 8, "bos_token_id": 1, "eos_token_id": 2})
     state = {}
     for name, tensor in model.state_dict().items():
         if "_proj" in name:
-            state[name.replace("weight", "qweight")] = torch.zeros(
-                tensor.shape[1] // 8, tensor.shape[0], dtype=torch.int32
-            )
-            state[name.replace("weight", "scales")] = torch.ones(1, tensor.shape[0], dtype=torch.float16)
+            rows, columns = tensor.shape
+            state[name.replace("weight", "qweight")] = torch.zeros(columns // 8, rows, dtype=torch.int32)
+            state[name.replace("weight", "scales")] = torch.ones(1, rows, dtype=torch.float16)
         else:
             state[name] = tensor
     safetensors.torch.save_file(state, tmp_path / "model.safetensors", {"format": "pt"})
@@ -205,9 +236,12 @@ def test_a_quantized_checkpoint_keeps_its_codes_and_scales(tmp_path: Path) -> No
     model.config.architectures = ["LlamaForCausalLM"]
     (tmp_path / "config.json").write_text(json.dumps(model.config.to_dict()))
     found = described(tmp_path)
-    layer = next(layer for layer in found.layers if layer.path.endswith("q_proj"))
-    assert (layer.type, {tensor["name"]: tensor["dtype"] for tensor in layer.tensors}) == (
-        "Linear", {"qweight": "int32", "scales": "float16"})  # fmt: skip
+    layer = next(layer for layer in found.layers if layer.path.endswith("mlp.up_proj"))
+    tensor = {"name": "weight", "kind": "parameter", "shape": (32, 16), "dtype": "gptq"}
+    assert layer.type == "Linear"
+    assert layer.tensors == [{**tensor, "bytes": 2 * 32 * 4 + 32 * 2, "requires_grad": True, "tied_to": None}]
+    assert layer.stored == frozenset()
+    assert layer.note == "stored quantized: qweight, scales"
     assert found.problems == []
 
 

@@ -38,7 +38,8 @@ class Matched:
     """Which tensors of the model a checkpoint holds, and what it holds besides."""
 
     sources: dict[str, Source] = field(default_factory=dict)
-    unexpected: list[str] = field(default_factory=list)
+    unexpected: dict[str, str] = field(default_factory=dict)
+    """By name in the checkpoint, the name that the model would have for it."""
 
 
 def match(checkpoint: Checkpoint, model: torch.nn.Module) -> Matched:
@@ -76,7 +77,7 @@ def _place(matched: Matched, checkpoint: Checkpoint, targets: set[str], key: str
     if target in targets and target not in matched.sources:
         matched.sources[target] = Source([key], lambda: checkpoint.read(key))
     else:
-        matched.unexpected.append(key)
+        matched.unexpected[key] = target
 
 
 def _older_renaming(model: Any, targets: set[str]) -> Callable[[str], str]:

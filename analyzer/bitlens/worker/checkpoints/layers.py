@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Hashable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from functools import partial
 from typing import Any
 
 import torch
@@ -69,17 +68,17 @@ def describe(
             return CheckpointModel(None, infer_layers(checkpoint), [problem])
     if model is None:
         return CheckpointModel(None, infer_layers(checkpoint))
-    matched = match(checkpoint, model)
-    if _stored_bytes(checkpoint, matched.unexpected) * 2 > _stored_bytes(checkpoint, checkpoint.names()):
+    found = _ModelLayers(checkpoint, model, match(checkpoint, model))
+    if _stored_bytes(checkpoint, found.unexpected) * 2 > _stored_bytes(checkpoint, checkpoint.names()):
         message = (
             f"Most tensors do not belong to {type(model).__name__}; types are inferred from names and shapes."
         )
         mismatch = CheckpointError("class-mismatch", message, checkpoint.files[0])
         return CheckpointModel(None, infer_layers(checkpoint), [mismatch])
-    return _ModelLayers(checkpoint, model, matched).describe()
+    return found.describe()
 
 
-def _stored_bytes(checkpoint: Checkpoint, names: list[str]) -> int:
+def _stored_bytes(checkpoint: Checkpoint, names: Iterable[str]) -> int:
     return sum(checkpoint.info(name).bytes for name in names)
 
 
@@ -136,11 +135,13 @@ class _ModelLayers:
         self._checkpoint = checkpoint
         self._model = model
         self._sources = matched.sources
-        self._unexpected = matched.unexpected
         self._missing: list[str] = []
         self._owners = _owners(model)
+        self._method = _quantization(model)
+        self._parts = self._quantized(matched.unexpected) if self._method else {}
+        taken = {key for parts in self._parts.values() for key in parts.values()}
+        self.unexpected = [key for key in matched.unexpected if key not in taken]
         self._untied = self._differing()
-        self._extra = self._extras() if _is_quantized(model) else {}
 
     def describe(self) -> CheckpointModel:
         """Every module of the model that owns tensors, in the model's order."""
@@ -150,16 +151,13 @@ class _ModelLayers:
 
     def _layer(self, path: str, module: torch.nn.Module) -> CheckpointLayer:
         dot = f"{path}." if path else ""
-        extra = self._extra.get(path, {})
         own = _own_tensors(module)
-        if extra:  # a quantized module stores other tensors than its class registers
-            own = [entry for entry in own if self._source(dot + entry[0], entry[2])]
         sources = {name: self._source(dot + name, tensor) for name, _, tensor in own}
         readers = {name: source.read for name, source in sources.items() if source is not None}
-        readers.update({name: partial(self._checkpoint.read, key) for name, key in extra.items()})
         tensors = [self._tensor(dot + name, kind, tensor, sources[name]) for name, kind, tensor in own]
-        tensors += [_inferred_tensor(name, self._checkpoint.info(key), key) for name, key in extra.items()]
-        absent = [name for name, kind, _ in own if sources[name] is None and kind == "parameter"]
+        parts = {part: name for name, _, _ in own for part in self._parts.get(dot + name, ())}
+        lacking = [name for name, kind, _ in own if sources[name] is None and kind == "parameter"]
+        absent = [name for name in lacking if name not in parts.values()]
         self._missing += [dot + name for name in absent]
         return CheckpointLayer(
             path,
@@ -168,7 +166,7 @@ class _ModelLayers:
             tensors,
             lambda name: self._read(dot + name, readers.get(name)),
             frozenset(readers),
-            _note(absent, extra),
+            _note(absent, parts),
             leaf=not module._modules,
             origins={
                 name: (self._checkpoint.info(source.keys[0]).file, source.keys[0])
@@ -198,7 +196,9 @@ class _ModelLayers:
         owner = self._owners[id(tensor)][0]
         shape, dtype = tuple(tensor.shape), str(tensor.dtype)[6:]
         size = tensor.numel() * tensor.element_size()
-        if source is not None:
+        if name in self._parts:
+            dtype, size = self._method, _stored_bytes(self._checkpoint, self._parts[name].values())
+        elif source is not None:
             info = self._checkpoint.info(source.keys[0])
             shape, dtype, size = self._stored(shape, info, source)
         return {
@@ -226,22 +226,30 @@ class _ModelLayers:
             raise CheckpointError("not-stored", message, self._checkpoint.files[0])
         return reader()
 
-    def _extras(self) -> dict[str, dict[str, str]]:
-        """Unexpected tensors of existing modules, by path and name: scales and codes of a quantized model."""
+    def _quantized(self, unexpected: Mapping[str, str]) -> dict[str, dict[str, str]]:
+        """By parameter the stored tensors, by name in its module, that are its codes, scales and the like.
+
+        They bear the parameter's name (`weight.absmax`, `qweight`); those without are the weight's (`SCB`).
+        """
         modules = dict(self._model.named_modules())
         found: dict[str, dict[str, str]] = {}
-        for key in self._unexpected:
-            path, _, name = key.rpartition(".")
-            if path in modules:
-                found.setdefault(path, {})[name] = key
-        taken = {key for names in found.values() for key in names.values()}
-        self._unexpected = [key for key in self._unexpected if key not in taken]
+        for key, name in unexpected.items():
+            path = next(path for path in _above(name) if path in modules)
+            part = name[len(path) :].lstrip(".")
+            own = [name for name, kind, _ in _own_tensors(modules[path]) if kind == "parameter"]
+            owners = [name for name in own if name in part or name == "weight"]
+            if owners:
+                owner = max(owners, key=lambda name: (name in part, len(name)))
+                found.setdefault(f"{path}.{owner}".lstrip("."), {})[part] = key
+        for name, parts in found.items():
+            if name in self._sources:
+                parts[name.rpartition(".")[2]] = self._sources.pop(name).keys[0]
         return found
 
     def _problems(self) -> list[CheckpointError]:
         file, name = self._checkpoint.files[0], type(self._model).__name__
         problems = []
-        unexpected = self._surprising(self._unexpected, "_keys_to_ignore_on_load_unexpected")
+        unexpected = self._surprising(self.unexpected, "_keys_to_ignore_on_load_unexpected")
         missing = self._surprising(self._missing, "_keys_to_ignore_on_load_missing")
         if unexpected:
             message = f"{name} has no place for {_some(unexpected)}; the library ignores such tensors."
@@ -275,17 +283,25 @@ def _own_tensors(module: torch.nn.Module) -> list[tuple[str, str, torch.Tensor]]
     ]
 
 
-def _is_quantized(model: torch.nn.Module) -> bool:
-    """Whether the model's configuration says that its checkpoint stores quantized tensors."""
-    return getattr(getattr(model, "config", None), "quantization_config", None) is not None
+def _quantization(model: torch.nn.Module) -> str:
+    """How the model's checkpoint is quantized, as its configuration says; empty if it is not."""
+    config = getattr(getattr(model, "config", None), "quantization_config", None)
+    return str(config.get("quant_method", "quantized")) if isinstance(config, dict) else ""
 
 
-def _note(absent: list[str], extra: Mapping[str, str]) -> str | None:
+def _above(name: str) -> Iterator[str]:
+    """The paths of the modules in which a tensor of this name may lie, the innermost first."""
+    while name:
+        name = name.rpartition(".")[0]
+        yield name
+
+
+def _note(absent: list[str], parts: Iterable[str]) -> str | None:
     notes = []
     if absent:
         notes.append(f"not in the checkpoint: {', '.join(absent)}")
-    if extra:
-        notes.append(f"stored quantized: {', '.join(extra)}")
+    if parts:
+        notes.append(f"stored quantized: {', '.join(parts)}")
     return "; ".join(notes) or None
 
 
