@@ -1,7 +1,8 @@
 """Reports about checkpoints, kept on disk: an unchanged checkpoint is answered without starting a worker.
 
-A report counts while every file that it depends on has the size and time of change that it had; a checkpoint
-of which some files changed is measured again, and the worker remembers the others (`worker.remembered`).
+A report counts while it depends on the same files, each with the size and time of change that it had; a
+checkpoint of which some files changed is measured again, and the worker remembers the others
+(`worker.remembered`).
 """
 
 from __future__ import annotations
@@ -10,21 +11,23 @@ import gzip
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 from bitlens import __version__, interpreters, measuring, report_json
+from bitlens.backends.hub import is_hub_id, snapshot
 from bitlens.folders import user_cache
 from bitlens.measurement import Report
 from bitlens.measuring import Options, Progress
 from bitlens.problems import BitlensError, Problem
-from bitlens.stamps import is_current, stamp_of, versions
+from bitlens.stamps import Stamp, stamp_of, versions
 from bitlens.writing import write_whole
 
 BOUND = 128
 """Reports in the folder; those used longest ago are deleted beyond it."""
+Stamps = Mapping[str, "Stamp | None"]
 _NOWHERE = Path("/-")
 """A base that no file lies below: paths stay absolute."""
 
@@ -32,18 +35,23 @@ _NOWHERE = Path("/-")
 def measure(target: str, options: Options, on_event: Callable[[Progress], None] | None = None) -> Report:
     """As `measuring.measure`; a checkpoint that was measured before is answered from the cache."""
     path = Path(target).absolute()
-    files = sorted(_files(path, options))
-    if not files:
+    stamps = {str(file): stamp_of(file) for file in _files(_place(target), options)}
+    if not stamps:
         return measuring.measure(target, options, on_event)
     kept = user_cache() / "reports-1" / f"{_key(path, options)}.json.gz"
-    report = _load(kept)
+    report = _load(kept, stamps)
     if report is None:
-        stamps = {str(file): stamp_of(file) for file in files}
         options = replace(options, cache=str(user_cache() / "tensors-1"))
         report = measuring.measure(target, options, on_event)
         if report.models and not any(problem.severity == "error" for problem in _problems(report)):
             _save(kept, report, stamps)
     return report
+
+
+def _place(target: str) -> Path:
+    """The file or folder that a target means, also where it is an id in the hub cache."""
+    path = Path(target).absolute()
+    return path if path.exists() or not is_hub_id(target) else snapshot(target) or path
 
 
 def _files(path: Path, options: Options) -> Iterator[Path]:
@@ -65,11 +73,10 @@ def _key(path: Path, options: Options) -> str:
     return hashlib.sha256("\0".join(parts).encode(errors="replace")).hexdigest()
 
 
-def _load(kept: Path) -> Report | None:
+def _load(kept: Path, stamps: Stamps) -> Report | None:
     try:
         data = json.loads(gzip.decompress(kept.read_bytes()))
-        stamps = {file: (int(size), int(changed)) for file, (size, changed) in data["stamps"].items()}
-        if not is_current(stamps):
+        if data["stamps"] != {file: stamp and list(stamp) for file, stamp in stamps.items()}:
             return None
         os.utime(kept)
         return report_json.from_document(data["report"])
@@ -77,7 +84,7 @@ def _load(kept: Path) -> Report | None:
         return None
 
 
-def _save(kept: Path, report: Report, stamps: dict[str, tuple[int, int] | None]) -> None:
+def _save(kept: Path, report: Report, stamps: Stamps) -> None:
     document = report_json.to_document(report, _NOWHERE)
     data = gzip.compress(json.dumps({"stamps": stamps, "report": document}).encode(), 3)
     with suppress(OSError):

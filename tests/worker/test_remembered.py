@@ -92,18 +92,22 @@ def test_the_folder_is_bounded(folder: Path, tmp_path: Path, monkeypatch: pytest
     assert len(list((tmp_path / "cache").iterdir())) == 1
 
 
-def test_a_report_is_kept_until_a_file_changes(
-    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Targets that were really measured."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "home"))
-    runs: list[str] = []
+    targets: list[str] = []
     original = measuring.measure
 
     def noted(target: str, *rest: object) -> Report:
-        runs.append(target)
+        targets.append(target)
         return original(target, *rest)
 
     monkeypatch.setattr(measuring, "measure", noted)
+    return targets
+
+
+def test_a_report_is_kept_until_a_file_changes(folder: Path, tmp_path: Path, runs: list[str]) -> None:
     first = kept_reports.measure(str(folder), Options())
     assert kept_reports.measure(str(folder), Options()) == first and len(runs) == 1
     kept_reports.measure(str(folder), Options(schemes=("float16",)))
@@ -112,3 +116,30 @@ def test_a_report_is_kept_until_a_file_changes(
     kept.write_bytes(b"not gzip")
     shard(folder / SHARDS[0], "ab", 2)
     assert kept_reports.measure(str(folder), Options()) != first and len(runs) == 3
+
+
+def test_a_file_that_is_new_in_the_folder_counts(folder: Path, runs: list[str]) -> None:
+    """It may be the weights that the libraries take now, or the config.json that names the class."""
+    first = kept_reports.measure(str(folder), Options())
+    shard(folder / "model.safetensors", "e", 0)
+    assert kept_reports.measure(str(folder), Options()) != first and len(runs) == 2
+
+
+def test_a_report_on_a_model_of_the_hub_cache_is_kept_until_it_is_fetched_anew(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, runs: list[str]
+) -> None:
+    """In the layout of huggingface_hub: links in the folder of a commit, which refs/main names."""
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
+    repository = tmp_path / "hub" / "models--org--net"
+    (repository / "refs").mkdir(parents=True)
+    for seed, commit in enumerate(("old", "new")):
+        (repository / "snapshots" / commit).mkdir(parents=True)
+        blob = tmp_path / f"blob-{commit}"
+        shard(blob, "ab", seed)
+        (repository / "snapshots" / commit / "model.safetensors").symlink_to(blob)
+    (repository / "refs" / "main").write_text("old")
+    first = kept_reports.measure("org/net", Options())
+    assert [model.name for model in first.models] == ["org/net"]
+    assert kept_reports.measure("org/net", Options()) == first and len(runs) == 1
+    (repository / "refs" / "main").write_text("new")
+    assert kept_reports.measure("org/net", Options()) != first and len(runs) == 2
