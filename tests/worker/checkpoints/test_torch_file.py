@@ -88,6 +88,15 @@ def test_other_containers(tmp_path: Path, obj: object, names: list[str]) -> None
         assert not any(checkpoint.read(name).requires_grad for name in names)
 
 
+def test_a_pickle_of_another_program_tells_what_is_unknown_and_not_how_to_run_it(tmp_path: Path) -> None:
+    path = tmp_path / "model.pt"
+    path.write_bytes(pickle.dumps({"epoch": 3}, protocol=4))
+    with pytest.raises(CheckpointError, match="operand") as caught:
+        open_checkpoint(str(path))
+    assert caught.value.code == "unreadable"
+    assert "weights_only" not in str(caught.value)
+
+
 @pytest.mark.parametrize("obj", [{}, {"epoch": 3}, "text", None, {"a": {"b": {"c": 1}}}], ids=str)
 def test_a_file_without_tensors(tmp_path: Path, obj: object) -> None:
     with pytest.raises(CheckpointError) as caught:

@@ -167,7 +167,8 @@ def _load(path: str, mapped: bool) -> object:
 def _explain(message: str, kind: str, path: str) -> CheckpointError:
     asked = re.search(r"GLOBAL ([\w.<>]+)|call reduce for unrecognized function (.{1,100})", message)
     if asked is None:
-        text = message[:300].splitlines()[0] if message else kind
+        said = message.rpartition("WeightsUnpickler error:")[2]  # before it: how to run what is in the file
+        text = said.strip()[:300].splitlines()[0] if said.strip() else kind
         return CheckpointError("unreadable", f"torch.load cannot read the file: {kind}: {text}", path)
     what = asked[1] or asked[2]
     return CheckpointError(
