@@ -143,6 +143,7 @@ def test_layouts_without_plain_values_are_listed_and_not_read(tmp_path: Path) ->
         )
     with open_checkpoint(path) as checkpoint:
         assert checkpoint.info("sparse").bytes == 5 * (2 * 8 + 4)
+        assert checkpoint.info("sparse").dtype == "sparse_coo"  # what has no values of its own is no weight
         assert checkpoint.info("quantized").bytes == 16
         for name in ("sparse", "quantized"):
             with pytest.raises(CheckpointError, match="no plain values"):

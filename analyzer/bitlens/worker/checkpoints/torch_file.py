@@ -43,9 +43,10 @@ class TorchFile(Checkpoint):
         return list(self._tensors)
 
     def info(self, name: str) -> TensorInfo:
-        """Shape and dtype as saved; `bytes` is never more than the tensor's storage holds."""
+        """Shape and dtype as saved, of a sparse one its layout; `bytes` never more than the storage holds."""
         tensor = self._tensor(name)
-        return TensorInfo(name, tuple(tensor.shape), str(tensor.dtype)[6:], _stored_bytes(tensor), self._path)
+        dtype = str(tensor.dtype if tensor.layout is torch.strided else tensor.layout)[6:]
+        return TensorInfo(name, tuple(tensor.shape), dtype, _stored_bytes(tensor), self._path)
 
     def read(self, name: str) -> torch.Tensor:
         """A view of the file; CheckpointError `unreadable` for layouts that hold no plain values."""
