@@ -150,6 +150,18 @@ def test_layouts_without_plain_values_are_listed_and_not_read(tmp_path: Path) ->
                 checkpoint.read(name)
 
 
+def test_what_a_layer_of_torch_ao_packs_is_there(tmp_path: Path) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch deprecates it
+        net = torch.ao.quantization.quantize_dynamic(nn.Sequential(nn.Linear(8, 4)), {nn.Linear})
+        path = saved(tmp_path, net.state_dict())
+    with open_checkpoint(path) as checkpoint:
+        shapes = {checkpoint.info(name).shape for name in checkpoint.names()}
+        dtypes = {checkpoint.info(name).dtype for name in checkpoint.names()}
+    assert {tuple(net[0].weight().shape), tuple(net[0].bias().shape)} <= shapes
+    assert "qint8" in dtypes
+
+
 class Malicious:
     """Creates a file when it is unpickled."""
 

@@ -88,7 +88,8 @@ class TorchFile(Checkpoint):
 def state_dict(loaded: object, path: str) -> dict[str, torch.Tensor]:
     """The named tensors in what torch.load gave: a tensor, a sequence or a dict, wrapped by a trainer or not.
 
-    One level of grouping (`{"generator": {...}, "discriminator": {...}}`) becomes a prefix of the names.
+    One level of grouping (`{"generator": {...}, "discriminator": {...}}`, the weight and bias that a layer of
+    torch.ao packs) becomes a prefix of the names.
     """
     for _ in range(4):
         wrapped = loaded if isinstance(loaded, dict) else {}
@@ -125,9 +126,7 @@ def _has_direct(value: dict[Any, Any]) -> bool:
 
 
 def _prefixed(prefix: str, value: object) -> dict[str, torch.Tensor]:
-    if not isinstance(value, dict):
-        return {}
-    return {f"{prefix}.{key}": item for key, item in value.items() if isinstance(item, torch.Tensor)}
+    return {f"{prefix}.{key}": item for key, item in _items(value) if isinstance(item, torch.Tensor)}
 
 
 def _is_zip(path: str) -> bool:
