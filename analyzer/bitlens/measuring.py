@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bitlens import __version__, interpreters, memory
+from bitlens.backends.hub import is_hub_id, snapshot
 from bitlens.collect import Collector
 from bitlens.measurement import Environment, Model, Report, SchemeResult
 from bitlens.problems import BitlensError, Problem
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 TIME_LIMIT = 600.0
 """Seconds for one model."""
 WEIGHTS = (".safetensors", ".gguf", ".pt", ".pth", ".bin", ".ckpt", ".index.json")
-_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +138,7 @@ def _jobs(target: str, options: Options) -> tuple[list[Job], list[Problem]]:
         return _program_jobs(discover(path), options, base)
     if path.exists():
         return [replace(base, kind="checkpoint", file=str(path.absolute()), name=path.name)], []
-    if _HUB_ID.fullmatch(target):
+    if is_hub_id(target) and ("/" in target or snapshot(target)):
         return [replace(base, kind="checkpoint", file=target, name=target)], []
     raise BitlensError(Problem("no-such-file", "there is no such file, folder or cached hub id", file=target))
 

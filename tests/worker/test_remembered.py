@@ -125,12 +125,13 @@ def test_a_file_that_is_new_in_the_folder_counts(folder: Path, runs: list[str]) 
     assert kept_reports.measure(str(folder), Options()) != first and len(runs) == 2
 
 
+@pytest.mark.parametrize("id", ["org/net", "net"])
 def test_a_report_on_a_model_of_the_hub_cache_is_kept_until_it_is_fetched_anew(
-    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, runs: list[str]
+    id: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, runs: list[str]
 ) -> None:
     """In the layout of huggingface_hub: links in the folder of a commit, which refs/main names."""
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
-    repository = tmp_path / "hub" / "models--org--net"
+    repository = tmp_path / "hub" / f"models--{id.replace('/', '--')}"
     (repository / "refs").mkdir(parents=True)
     for seed, commit in enumerate(("old", "new")):
         (repository / "snapshots" / commit).mkdir(parents=True)
@@ -138,8 +139,8 @@ def test_a_report_on_a_model_of_the_hub_cache_is_kept_until_it_is_fetched_anew(
         shard(blob, "ab", seed)
         (repository / "snapshots" / commit / "model.safetensors").symlink_to(blob)
     (repository / "refs" / "main").write_text("old")
-    first = kept_reports.measure("org/net", Options())
-    assert [model.name for model in first.models] == ["org/net"]
-    assert kept_reports.measure("org/net", Options()) == first and len(runs) == 1
+    first = kept_reports.measure(id, Options())
+    assert [model.name for model in first.models] == [id]
+    assert kept_reports.measure(id, Options()) == first and len(runs) == 1
     (repository / "refs" / "main").write_text("new")
-    assert kept_reports.measure("org/net", Options()) != first and len(runs) == 2
+    assert kept_reports.measure(id, Options()) != first and len(runs) == 2
