@@ -120,7 +120,7 @@ def test_a_model_with_a_broken_weight_has_no_total_error_and_says_so() -> None:
     for facts, tensors in layers(model):
         measurer.layer(facts, tensors)
     total = measurer.totals()["quanto.qint8"]
-    assert total["relative_error"] is None and total["note"] == "1 weights have no finite error"
+    assert total["relative_error"] is None and total["note"] == "1 weight has no finite error"
 
 
 def test_zeros_have_no_error() -> None:

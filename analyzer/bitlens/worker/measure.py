@@ -189,13 +189,14 @@ class _Account:
             kinds[kind] += size
         weights = list(self._sums.values()) if self._measured else []
         broken = sum(not _is_finite(part) for part in weights)
+        note = f"{broken} weights have" if broken > 1 else "1 weight has"
         return {
             "bytes": kinds["parameter"],
             "buffer_bytes": kinds["buffer"],
             **_error(weights),
             **(_counts(weights) if self._scheme.least is not None else {}),
             "converted": any(converted for _, converted in self._stored),
-            "note": f"{broken} weights have no finite error" if broken else self._scheme.caveat,
+            "note": f"{note} no finite error" if broken else self._scheme.caveat,
         }
 
 

@@ -155,6 +155,12 @@ def test_precedence_is_that_of_transformers(tmp_path: Path) -> None:
         (tmp_path / name).unlink()
 
 
+def test_what_a_trainer_saves_besides_is_no_model(tmp_path: Path) -> None:
+    for name in ("weights.pt", "optimizer.pt", "scaler.pt", "rng_state.pth", "rng_state_1.pth"):
+        torch.save({"w": torch.ones(2)}, tmp_path / name)
+    assert locate(str(tmp_path))[0] == str(tmp_path / "weights.pt")
+
+
 def test_folders_without_a_single_checkpoint(tmp_path: Path) -> None:
     assert code_of(tmp_path) == "no-checkpoint"
     for name in ("a.gguf", "b.gguf"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,8 @@ _OTHERS = (
     (".bin.index.json",),
     (".bin", ".pt", ".pth", ".ckpt"),
 )
-_NOT_WEIGHTS = {"training_args.bin", "optimizer.pt", "optimizer.bin", "scheduler.pt", "scheduler.bin"}
+_NOT_WEIGHTS = re.compile(r"(training_args|optimizer|scheduler|scaler|rng_state(_\d+)?)\.(bin|pth?)")
+"""What a trainer saves beside a model."""
 
 
 def read_config(folder: str) -> dict[str, Any] | None:
@@ -49,7 +51,7 @@ def checkpoint_file(folder: str) -> str:
     if "model_index.json" in names:
         raise _pipeline(folder)
     for endings in _OTHERS:
-        candidates = [name for name in names if name.endswith(endings) and name not in _NOT_WEIGHTS]
+        candidates = [name for name in names if name.endswith(endings) and not _NOT_WEIGHTS.fullmatch(name)]
         if candidates:
             return str(Path(folder, _single(candidates, folder)))
     raise _nothing(folder)
