@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import json
+import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -123,3 +125,18 @@ def test_folders_are_searched_for_programs_that_use_torch(tmp_path: Path) -> Non
     (tmp_path / "n.ipynb").write_text(notebook(("code", "from transformers import AutoModel")))
     found = [path.relative_to(tmp_path).as_posix() for path in discover(tmp_path)]
     assert found == ["a.py", "n.ipynb", "sub/b.py"]
+
+
+def test_no_folder_is_too_large_to_be_searched(tmp_path: Path) -> None:
+    for number in range(2_001):
+        (tmp_path / f"{number}.py").write_text("import torch\n")
+    assert discover(tmp_path) == sorted(tmp_path.iterdir())
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="Windows has no named pipes")
+def test_a_pipe_in_a_folder_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.py")
+    looking = threading.Thread(target=discover, args=[tmp_path], daemon=True)
+    looking.start()
+    looking.join(5)
+    assert not looking.is_alive()

@@ -17,8 +17,6 @@ from bitlens.source.words import words
 
 LARGEST_FILE = 20_000_000
 """Bytes; a longer Python file is data, not a program that somebody wrote."""
-_MOST_FILES = 2_000
-_MOST_VISITED = 100_000
 _SKIPPED_FOLDERS = words(
     "node_modules site-packages dist-packages build dist __pycache__ venv env virtualenv conda-meta"
 )
@@ -102,20 +100,16 @@ def _unreadable(path: Path, what: str, line: int | None = None) -> BitlensError:
 def discover(directory: Path) -> list[Path]:
     """Python files and notebooks under `directory` that import torch or a library built on it, sorted.
 
-    Environments, hidden folders and build outputs are left out. Stops after 2,000 files found.
+    Environments, hidden folders and build outputs are left out.
     """
     found: list[Path] = []
-    visited = 0
     for folder, folders, files in os.walk(directory):
         folders[:] = sorted(name for name in folders if _is_project_folder(Path(folder, name)))
         for name in sorted(files):
-            visited += 1
             path = Path(folder, name)
             if path.suffix in (".py", ".ipynb") and not name.startswith(".") and _uses_torch(path):
                 found.append(path)
-        if len(found) >= _MOST_FILES or visited >= _MOST_VISITED:
-            break
-    return found[:_MOST_FILES]
+    return found
 
 
 def _is_project_folder(path: Path) -> bool:
@@ -125,7 +119,8 @@ def _is_project_folder(path: Path) -> bool:
 
 def _uses_torch(path: Path) -> bool:
     try:
-        if path.stat().st_size > LARGEST_FILE:
+        # Whoever reads a pipe waits for its writer.
+        if not path.is_file() or path.stat().st_size > LARGEST_FILE:
             return False
         return _USES_TORCH.search(path.read_bytes()) is not None
     except OSError:
