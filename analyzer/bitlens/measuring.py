@@ -14,11 +14,13 @@ from bitlens.backends.hub import is_hub_id, snapshot
 from bitlens.collect import Collector
 from bitlens.measurement import Environment, Model, Report, SchemeResult
 from bitlens.problems import BitlensError, Problem
+from bitlens.quantities import parse_size
 from bitlens.schemes import DEFAULT_IDS
 from bitlens.worker.wire import Job
 
 if TYPE_CHECKING:
     from bitlens.client import Worker
+    from bitlens.settings import Measure
     from bitlens.source.slice import Slice
 
 TIME_LIMIT = 600.0
@@ -44,6 +46,17 @@ class Options:
     estimate: bool = False
     """Stop after a first estimate from sampled rows."""
     histograms: bool = False
+
+
+def as_set(wanted: Measure) -> Options:
+    """The options that the settings of an editor or a project ask for."""
+    return Options(
+        device=wanted.device,
+        schemes=wanted.schemes,
+        allow_network=wanted.allow_network,
+        time_limit=wanted.time_limit,
+        memory_limit=parse_size(wanted.memory_limit) if wanted.memory_limit else None,
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import closing, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from bitlens import cache, interpreters, measuring
@@ -18,7 +18,6 @@ from bitlens.editing.unquantized import formats_asked, hides_errors, originals
 from bitlens.measurement import Model
 from bitlens.numbers import Numbers
 from bitlens.problems import BitlensError, Problem
-from bitlens.quantities import parse_size
 from bitlens.settings import Settings
 from bitlens.source.slice import Slice
 from bitlens.statics import Reading, buildable
@@ -160,14 +159,11 @@ def options_of(settings: Settings, analysis: Analysis, python: str | None) -> me
 
     `python` is for where the settings name no interpreter.
     """
-    wanted = settings.measure
+    wanted = measuring.as_set(settings.measure)
     schemes = (*wanted.schemes, *settings.hints.schemes, *formats_asked(analysis))
-    return measuring.Options(
+    return replace(
+        wanted,
         python=settings.interpreter or python,
-        device=wanted.device,
         schemes=tuple(dict.fromkeys(schemes)),
-        allow_network=wanted.allow_network,
-        time_limit=wanted.time_limit,
-        memory_limit=parse_size(wanted.memory_limit) if wanted.memory_limit else None,
         histograms=True,
     )

@@ -228,6 +228,20 @@ def test_measured_rules_speak_with_measure(folder: Path, capsys: pytest.CaptureF
     assert "net.py:5:1: warning: BL501 `0`: quanto.qint4 changes its weights by" in out
 
 
+def test_a_measurement_has_the_limits_of_the_project(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "net.py").write_text(
+        "import torch, time\ntime.sleep(20)\nnet = torch.nn.Linear(4, 4, bias=time.sleep(20) is None)\n"
+    )
+    (folder / "pyproject.toml").write_text("[tool.bitlens.measure]\ntime-limit = 0.5\n")
+    assert check("net.py", "--measure") == 2
+    assert "more than 0.5 s" in capsys.readouterr().err
+    (folder / "pyproject.toml").write_text("[tool.bitlens.measure]\ntime-limit = 600\n")
+    assert check("net.py", "--measure", "--time-limit", "0.5s") == 2
+    assert "more than 0.5 s" in capsys.readouterr().err
+
+
 class TestABudget:
     """`diagnostics.budget`, without running anything."""
 

@@ -14,7 +14,7 @@ from bitlens.cli.options import options
 from bitlens.collect import Collector
 from bitlens.editing.code import code_of
 from bitlens.editing.unquantized import formats_asked, unquantized
-from bitlens.measuring import Options, measure_slice, worker_for
+from bitlens.measuring import Options, as_set, measure_slice, worker_for
 from bitlens.numbers import Numbers
 from bitlens.problems import BitlensError, Problem
 from bitlens.source.program import program_of
@@ -46,8 +46,9 @@ def measured(analysis: Analysis, arguments: argparse.Namespace) -> tuple[Analysi
 
 
 def _options(analysis: Analysis, arguments: argparse.Namespace) -> Options:
-    wanted = (*analysis.settings.measure.schemes, *_CASTS, *formats_asked(analysis))
-    return replace(options(arguments), schemes=tuple(dict.fromkeys(wanted)))
+    project = as_set(analysis.settings.measure)
+    wanted = (*project.schemes, *_CASTS, *formats_asked(analysis))
+    return replace(options(arguments, project), schemes=tuple(dict.fromkeys(wanted)))
 
 
 def _slices(analysis: Analysis, problems: list[Problem]) -> Iterator[Slice]:

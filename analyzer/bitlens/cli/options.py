@@ -1,9 +1,10 @@
-"""What was typed as options of a measurement; what was not typed keeps its default."""
+"""What was typed as options of a measurement; what was not typed keeps its default or the project's."""
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from dataclasses import replace
 
 from bitlens import schemes
 from bitlens.measuring import Options
@@ -21,14 +22,22 @@ _SAME_NAME = (
 )
 
 
-def options(arguments: argparse.Namespace) -> Options:
-    """The options of a measurement. Raises BitlensError (`unknown-scheme`)."""
+_UNSAID = Options()
+
+
+def options(arguments: argparse.Namespace, otherwise: Options = _UNSAID) -> Options:
+    """The options of a measurement: what was typed, the rest from `otherwise`.
+
+    Raises BitlensError (`unknown-scheme`).
+    """
     typed = {name: getattr(arguments, name, None) for name in _SAME_NAME}
     given = {name: value for name, value in typed.items() if value is not None}
     asked = getattr(arguments, "scheme", None)
     if getattr(arguments, "backend", None):
-        return Options(**given, schemes=(backend_scheme(arguments.backend),))
-    return Options(**given, schemes=_scheme_ids(asked) if asked else schemes.DEFAULT_IDS)
+        given["schemes"] = (backend_scheme(arguments.backend),)
+    elif asked:
+        given["schemes"] = _scheme_ids(asked)
+    return replace(otherwise, **given)
 
 
 def _scheme_ids(asked: Sequence[str]) -> tuple[str, ...]:
