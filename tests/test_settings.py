@@ -57,6 +57,23 @@ def test_a_wrong_value_is_told_and_the_default_stays(values: dict[str, object], 
     assert complaint in wrong
 
 
+@pytest.mark.parametrize(
+    ("values", "complaint"),
+    [
+        ({"diagnostics": {"budgget": "8GB"}}, "project: diagnostics.budgget: there is no such setting"),
+        ({"budget": "8GB"}, "project: budget: there is no such setting"),
+        ({"diagnostics": "8GB"}, "project: diagnostics: '8GB' is not a table"),
+    ],
+)
+def test_a_name_that_is_no_setting_is_told(values: dict[str, object], complaint: str) -> None:
+    assert resolve(("project", values, False)) == (Settings(), (complaint,))
+
+
+def test_what_only_an_editor_knows_is_its_own() -> None:
+    """The editor sends all that it has under `bitlens.`."""
+    assert resolve(("editor", {"trace": {"server": "off"}}, True)) == (Settings(), ())
+
+
 def test_a_workspace_cannot_choose_what_runs() -> None:
     values = {"interpreter": "/tmp/python", "measure": {"allowNetwork": True}}
     assert resolve(("project", values, False)) == (Settings(), ())

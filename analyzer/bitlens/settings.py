@@ -189,10 +189,13 @@ def resolve(*layers: tuple[str, Mapping[str, Any], bool]) -> tuple[Settings, tup
     """The settings that `layers` amount to, weakest first, and what is wrong in them.
 
     A layer is (what to call it, its nested values, whether it may set restricted ones). Names may be written
-    in any of the three ways. A value of None is not set; a wrong one is told and left out.
+    in any of the three ways. A value of None is not set; a wrong one is told and left out. So is a name that
+    is none, but in what an editor sends: its clients have settings of their own.
     """
     settings, wrong = Settings(), []
     for name, values, trusted in layers:
+        if not trusted:
+            wrong += [f"{name}: {text}" for text in _strange(values, [item.path for item in declared()])]
         for item in declared():
             value = _lookup(values, item.path)
             if value is None or (item.restricted and not trusted):
@@ -204,11 +207,28 @@ def resolve(*layers: tuple[str, Mapping[str, Any], bool]) -> tuple[Settings, tup
     return settings, tuple(wrong)
 
 
+def _strange(values: Mapping[str, Any], paths: list[tuple[str, ...]], above: str = "") -> Iterator[str]:
+    """What is said of names that are no setting, and of groups of settings that are no table."""
+    for name, value in values.items():
+        inside = [path[1:] for path in paths if name in _spellings(path[0])]
+        if not inside:
+            yield f"{above}{name}: there is no such setting"
+        elif not inside[0]:
+            continue
+        elif isinstance(value, Mapping):
+            yield from _strange(value, inside, f"{above}{name}.")
+        else:
+            yield f"{above}{name}: {value!r} is not a table"
+
+
+def _spellings(part: str) -> tuple[str, str, str]:
+    return part, _camel(part), part.replace("_", "-")
+
+
 def _lookup(values: Any, path: tuple[str, ...]) -> Any:
     for part in path:
-        names = (part, _camel(part), part.replace("_", "-"))
         inside = isinstance(values, Mapping)
-        values = next((values[name] for name in names if name in values), None) if inside else None
+        values = next((values[name] for name in _spellings(part) if name in values), None) if inside else None
     return values
 
 
