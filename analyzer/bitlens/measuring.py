@@ -87,7 +87,7 @@ class Doctor:
 def measure(target: str, options: Options, on_event: Callable[[Progress], None] | None = None) -> Report:
     """Measure every model of `target`: a .py file, a notebook, a folder, a checkpoint or a cached hub id.
 
-    Runs the user's code. Raises BitlensError where there is nothing to measure.
+    Runs the user's code. Raises BitlensError where there is no such target, or a wrong interpreter.
     """
     jobs, problems = _jobs(target, options)
     models: list[Model] = []
@@ -178,19 +178,20 @@ def is_checkpoint(folder: Path) -> bool:
 
 def _program_jobs(files: list[Path], options: Options, base: Job) -> tuple[list[Job], list[Problem]]:
     # Reading programs imports a parser and an evaluator, which no checkpoint needs.
-    from bitlens.reading import reading
+    from bitlens.reading import collected, reading
     from bitlens.source.program import read
     from bitlens.statics import buildable
 
     jobs: list[Job] = []
     problems: list[Problem] = []
     for file in files:
-        how = reading(file, options.python, options.config)
-        for piece in buildable(read(file), how, options.model):
-            problems += piece.problems
-            jobs += [] if any(p.severity == "error" for p in piece.problems) else [_job(base, piece)]
+        with collected(problems):
+            how = reading(file, options.python, options.config)
+            for piece in buildable(read(file), how, options.model):
+                problems += piece.problems
+                jobs += [] if any(p.severity == "error" for p in piece.problems) else [_job(base, piece)]
     if len(files) != 1 and jobs:
-        problems = [p for p in problems if p.code != "no-model"]
+        problems = [p for p in problems if p.code not in ("no-model", "bad-selection")]
     return jobs, problems
 
 

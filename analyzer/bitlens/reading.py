@@ -40,7 +40,7 @@ def static_report(
     problems: list[Problem] = []
     store = LoweredStore()
     for file in files:
-        with _collected(problems):
+        with collected(problems):
             found, unknown = _models(read(file), selection, reading(file, python, config, store))
             models += found
             problems += unknown
@@ -66,12 +66,12 @@ def reading(
 
 
 @contextmanager
-def _collected(problems: list[Problem]) -> Iterator[None]:
-    """One file that cannot be read does not take the answer about the others away."""
+def collected(problems: list[Problem]) -> Iterator[None]:
+    """One file that cannot be read takes no answer about the others away; what all have is told once."""
     try:
         yield
     except BitlensError as error:
-        problems.append(error.problem)
+        problems += [error.problem] if error.problem not in problems else []
 
 
 def _models(program: Program, selection: str | None, how: Reading) -> tuple[list[Model], list[Problem]]:

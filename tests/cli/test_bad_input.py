@@ -57,6 +57,19 @@ def test_an_empty_folder(tmp_path: Path) -> None:
     refused(analyze(".", cwd=tmp_path), "no model")
 
 
+def test_one_file_of_a_folder(tmp_path: Path) -> None:
+    program(tmp_path, "import torch\nnet = torch.nn.Linear(2, 3)\n")
+    (tmp_path / "bare.py").write_text("import torch\n")
+    ran = analyze(".", "--model", "net", "--format", "json", cwd=tmp_path)
+    assert (ran.returncode, json.loads(ran.stdout)["problems"]) == (0, [])
+    (tmp_path / "latin.py").write_bytes(b"import torch  # caf\xe9\n")
+    ran = analyze(".", "--format", "json", cwd=tmp_path)
+    document = json.loads(ran.stdout)
+    assert ran.returncode == 1
+    assert [model["parameters"] for model in document["models"]] == [9]
+    assert [problem["file"] for problem in document["problems"]] == ["latin.py"]
+
+
 def test_no_such_model(tmp_path: Path) -> None:
     net = program(tmp_path, "import torch\nnet = torch.nn.Linear(1, 1)\n")
     refused(analyze(net, "--model", "student", cwd=tmp_path), "student", "net")
