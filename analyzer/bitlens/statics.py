@@ -150,9 +150,10 @@ def _of_root(program: Program, how: Reading, name: str, wanted: Configuration | 
         store=how.store,
         text=program.text,
     )
-    line = _assigned_on(program, name)
     model = to_model(made)
-    return Static(name, model if line is None else replace(model, line=line), bool(made.modules))
+    # A function may give what no class of this file is.
+    line = _assigned_on(program, name) or model.line or _definitions(program).get(name)
+    return Static(name, replace(model, line=line), bool(made.modules))
 
 
 def _assigned_on(program: Program, name: str) -> int | None:

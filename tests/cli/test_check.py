@@ -295,6 +295,15 @@ class TestABudget:
         self.budget(folder, "4MB")
         assert codes(capsys, "net.py") == ["BL502"]
 
+    def test_a_function_that_gives_no_class_of_the_file(
+        self, folder: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        function = "def build(width=512):\n    return nn.Sequential(Net(width))\n"
+        (folder / "net.py").write_text(self.PROGRAM.partition("model =")[0] + function)
+        self.budget(folder, "4MB")
+        assert check("net.py") == 1
+        assert "net.py:13:1: warning: BL502 `build` takes 4.20 MB" in capsys.readouterr().out
+
     def test_in_a_notebook(self, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
         lines = self.PROGRAM.splitlines(keepends=True)
         cells = [{"cell_type": "code", "source": part, "metadata": {}} for part in (lines[:12], lines[12:])]
