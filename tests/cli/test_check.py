@@ -304,6 +304,15 @@ class TestABudget:
         assert check("net.py") == 1
         assert "net.py:13:1: warning: BL502 `build` takes 4.20 MB" in capsys.readouterr().out
 
+    def test_what_no_measurement_reaches_still_counts(
+        self, folder: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        taking = self.PROGRAM.partition("model =")[0].replace("width=512", "width")
+        (folder / "net.py").write_text(taking + "def build(width=512):\n    return Net(width)\n")
+        self.budget(folder, "4MB")
+        assert check("net.py", "--measure") == 1
+        assert "BL502 `build` takes 4.20 MB" in capsys.readouterr().out
+
     def test_in_a_notebook(self, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
         lines = self.PROGRAM.splitlines(keepends=True)
         cells = [{"cell_type": "code", "source": part, "metadata": {}} for part in (lines[:12], lines[12:])]

@@ -18,6 +18,7 @@ from bitlens.cli.findings import render
 from bitlens.cli.findings.checked import Checked, Located, located, shown_path
 from bitlens.cli.messages import FAILED, fail, problem_line
 from bitlens.cli.output import write
+from bitlens.numbers import Numbers
 from bitlens.problems import BitlensError, Problem
 from bitlens.project import table
 from bitlens.rules import findings, rules
@@ -106,15 +107,16 @@ def _check(path: Path, state: _Run) -> None:
     program = read(path)
     state.problems += _syntax(program)
     analysis = Analysis(path, program.text, settings=settings, cells=program.cells)
+    numbers: list[Numbers] = []
+    if settings.diagnostics.budget and _OF_A_BUDGET in state.selected:
+        from bitlens.cli.check_static import evaluated
+
+        numbers += evaluated(analysis, state.arguments)
     if state.arguments.measure:
         from bitlens.cli.check_measured import measured
 
-        analysis, problems = measured(analysis, state.arguments)
-        state.problems += problems
-    elif settings.diagnostics.budget and _OF_A_BUDGET in state.selected:
-        from bitlens.cli.check_static import evaluated
-
-        analysis = evaluated(analysis, state.arguments)
+        numbers += measured(analysis, state.arguments, state.problems)
+    analysis = analysis.knowing(numbers)
     if state.arguments.fix or state.arguments.diff:
         analysis = _fixed(analysis, state)
     kept = [finding for finding in findings(analysis) if finding.code in state.selected]

@@ -23,17 +23,15 @@ from bitlens.source.slice import Slice, slices
 _CASTS = ("float16",)
 
 
-def measured(analysis: Analysis, arguments: argparse.Namespace) -> tuple[Analysis, list[Problem]]:
-    """The analysis with the numbers of every model that its program builds, and what could not be measured.
+def measured(analysis: Analysis, arguments: argparse.Namespace, problems: list[Problem]) -> Iterator[Numbers]:
+    """The numbers of every model that the program builds; what could not be measured is added to `problems`.
 
     Runs the program's code in the worker.
     """
     chosen = _options(analysis, arguments)
-    problems: list[Problem] = []
-    numbers: list[Numbers] = []
     pieces = list(_slices(analysis, problems))
     if not pieces:
-        return analysis, problems
+        return
     with closing(worker_for(chosen)) as worker:
         for piece in pieces:
             collector = measure_slice(piece, chosen, worker, _ignore)
@@ -41,8 +39,7 @@ def measured(analysis: Analysis, arguments: argparse.Namespace) -> tuple[Analysi
             if model is None:
                 problems += collector.problems
             else:
-                numbers.append(Numbers(model, "measured", collector.environment))
-    return analysis.knowing(numbers), problems
+                yield Numbers(model, "measured", collector.environment)
 
 
 def _options(analysis: Analysis, arguments: argparse.Namespace) -> Options:

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
 
 from bitlens import interpreters
 from bitlens.analysis import Analysis
+from bitlens.numbers import Numbers
 from bitlens.source.store import LoweredStore
 from bitlens.statics import Reading, static_numbers
 
 
-def evaluated(analysis: Analysis, arguments: argparse.Namespace) -> Analysis:
-    """The analysis with the sizes of the models that its program builds; runs nothing.
+def evaluated(analysis: Analysis, arguments: argparse.Namespace) -> Iterator[Numbers]:
+    """The sizes of the models that the program builds; runs nothing.
 
     Raises BitlensError for a wrong interpreter.
     """
     packages = interpreters.site_packages(interpreters.choose(arguments.python).path)
     how = Reading(packages, LoweredStore(), analysis.settings.models)
-    return analysis.knowing(static_numbers(analysis.program, how))
+    return static_numbers(analysis.program, how)
