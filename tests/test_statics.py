@@ -107,6 +107,24 @@ def test_a_class_gets_the_configuration_that_is_asked_for(
     assert parameters(run(file, "Net")) == expected
 
 
+@pytest.mark.parametrize("config", ["wide.json", "{'width': 16, 'head': {'size': 3}}"])
+def test_a_class_that_reads_its_configuration_as_a_dict(write: Any, config: str) -> None:
+    text = """
+from torch import nn
+
+class Net(nn.Module):
+    def __init__(self, cfg):
+        super().__init__()
+        sizes = cfg["head"]
+        self.body = nn.Linear(cfg["width"], cfg.get("depth", 2) * cfg["width"])
+        self.head = nn.Linear(cfg["width"], sizes["size"])
+"""
+    project = f"[tool.bitlens.models]\nNet = {json.dumps(config)}\n"
+    file = write(text, wide__json='{"width": 16, "head": {"size": 3}}', pyproject__toml=project)
+    (said,) = static_report(file, "Net").models
+    assert said.parameters == parameters(run(file, "Net")) == 17 * 32 + 17 * 3
+
+
 @pytest.mark.parametrize("name", ["../weights/minilm", "../weights/minilm/model.safetensors"])
 def test_a_checkpoint_means_the_configuration_beside_it(write: Any, name: str) -> None:
     file = Path(write(CONFIGURED.replace("{comment}", f"# bitlens: config={name}\n")))

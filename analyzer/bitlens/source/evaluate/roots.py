@@ -184,6 +184,8 @@ def _taker(required: list[str], every: list[str]) -> str | None:
 
 
 _CONFIGURATIONS = ("config", "cfg", "configuration", "args", "hparams", "opt", "params")
+_WHOLE = ("config", "cfg", "args")
+"""Arguments that take all of a configuration file, as a dict, where nothing says what class they want."""
 
 
 def written_call(machine: Machine, module: Namespace, name: str, value: Any, config: Any) -> str | None:
@@ -216,6 +218,8 @@ def _written(
 ) -> str | None:
     kind = _kind(machine, value, function, argument)
     if not isinstance(kind, ClassValue) or kind.is_module:
+        if config is not None and argument not in config and argument in _WHOLE:
+            return repr(config)
         return repr(config[argument]) if config is not None and argument in config else None
     values = _fields(kind, config)
     init = kind.lookup("__init__")
@@ -253,8 +257,9 @@ def _made_up(
         return _default_instance(machine, kind, config)
     if config is not None and name in config:
         return config[name]
-    if config is not None and name in ("config", "cfg", "args"):
-        made = Instance(ClassValue("Configuration", [], {}))
+    if config is not None and name in _WHOLE:
+        made = Instance(ClassValue("Configuration", [dict], {}))
+        made.host = dict(config)
         made.attrs.update(config)
         return made
     if kind in (int, MISSING) or isinstance(kind, Unknown):
