@@ -52,6 +52,28 @@ def test_float_inputs_do_not_fit_a_model_of_another_dtype() -> None:
         run(text.replace("Net()\n", "Net().to(torch.bfloat16)\n") + CALL)
 
 
+@pytest.mark.parametrize(
+    "program",
+    [
+        "def predict(x):\n    return model(x)\n\n\nmodel = Net()\n@predict(torch.ones(1, 4))\n",
+        "class Service:\n    def run(self, x):\n        return model(x)\n\n\n"
+        "model = Net()\n@Service().run(torch.ones(1, 4))\n",
+        "def load():\n    global model\n    model = Net()\n\n\nload()\n@model(torch.ones(1, 4))\n",
+        "model = student = Net()\n@student(torch.ones(1, 4))\n",
+    ],
+)
+def test_a_model_that_a_function_or_another_name_runs_is_used(program: str) -> None:
+    made, run_it = (HEAD + NET + program).split("@")
+    assert "dtype.bfloat16" not in ids(made + run_it, "model =")
+    with pytest.raises(RuntimeError, match="dtype"):
+        run(made.replace("= Net()", "= Net().to(torch.bfloat16)") + run_it)
+
+
+def test_a_function_with_a_model_of_its_own_does_not_use_another_one() -> None:
+    text = f"{HEAD}{NET}def train(model, x):\n    return model(x)\n\n\nmodel = Net()\n"
+    assert "dtype.bfloat16" in ids(text, "model =")
+
+
 def test_token_ids_fit_a_model_of_any_dtype() -> None:
     text = f"{HEAD}{WORDS}model = Net()\nanswer = model(torch.tensor([1, 2]))\n"
     (offer,) = [

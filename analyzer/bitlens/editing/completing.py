@@ -75,11 +75,23 @@ def complete(code: Code, bound: Bound) -> Atom:
 
 
 def is_used(code: Code, bound: Bound) -> bool:
-    """Whether anything runs the model, or gets it to do so, behind the statement that makes it."""
-    if "." in bound.variable:
-        return True
-    later = bound.region.atoms[bound.atom.index + 1 :]
-    return any(_kind(code, bound.region, atom, bound.variable) == "use" for atom in later)
+    """Whether anything runs the model, or gets it to do so: behind the statement that makes it, or in a
+    function, which may be called then wherever it stands.
+    """
+    names = {other.variable for other in bound.region.bound if other.value is bound.value}
+    atoms, later = bound.region.atoms, bound.region.atoms[bound.atom.index + 1 :]
+    return any(
+        "." in name
+        or any(_is_shared(atom, name) for atom in atoms)
+        or any(_kind(code, bound.region, atom, name) == "use" for atom in later)
+        for name in names
+    )
+
+
+def _is_shared(atom: Atom, name: str) -> bool:
+    """Whether a function that the statement defines reads the variable, or an outer scope holds it."""
+    outer = isinstance(atom.node, (ast.Global, ast.Nonlocal)) and name in atom.node.names
+    return outer or name in atom.effects.deferred
 
 
 def _goes_on(region: Region, inner: Atom, parent: Atom, model: str) -> bool:
