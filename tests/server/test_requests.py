@@ -129,6 +129,26 @@ def test_a_notebook_is_one_program_in_order(tmp_path: Path) -> None:
     played(scenario)
 
 
+def test_each_of_two_actions_with_one_title_makes_its_own_edit(tmp_path: Path) -> None:
+    uri = (tmp_path / "a.py").as_uri()
+    text = 'import torch\nstates = [torch.load("a.pt"), torch.load("b.pt")]\n'
+
+    async def scenario(client: InProcess) -> None:
+        client.open(uri, text)
+        params = {**diagnostic(uri), "range": full_range(text), "context": {"diagnostics": []}}
+        actions = await client.request("textDocument/codeAction", params)
+        edits = [(await client.request("codeAction/resolve", action))["edit"] for action in actions]
+        columns = [
+            change["edits"][0]["range"]["start"]["character"]
+            for edit in edits
+            for change in edit["documentChanges"]
+        ]
+        line = text.splitlines()[1]
+        assert columns == [line.index(name) + len(name) for name in ('"a.pt"', '"b.pt"')]
+
+    played(scenario)
+
+
 IMPORTS = "import torch\nfrom torch import nn"
 CREATES = "model = nn.Sequential(nn.Linear(4, 4))"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from difflib import SequenceMatcher
 from itertools import accumulate
@@ -45,7 +46,8 @@ def _edit(server: Server, current: Current, data: dict[str, Any]) -> types.Works
     else:
         asked = (data.get("id"), data.get("title"))
         offered = actions.offered(analysis, Span(*data["span"]))
-        offer = next((one for one in offered if (one.id, one.title) == asked), None)
+        alike = [one for one in offered if (one.id, one.title) == asked]
+        offer = next(iter(alike[data.get("nth", 0) :]), None)
     if offer is None:
         return None
     edits = by_lines(analysis.text, offer.edit()) if data.get("fixAll") else offer.edit()
@@ -66,9 +68,12 @@ def _offered(
 ) -> list[types.CodeAction]:
     place = [span.line, span.column, span.end_line, span.end_column]
     found: list[types.CodeAction] = []
+    alike: Counter[tuple[str, str]] = Counter()
     for offer in actions.offered(current.analysis, span):
         diagnostics = [d for d in context.diagnostics if d.code == offer.id]
-        data = {"uri": uri, "id": offer.id, "title": offer.title, "span": place}
+        name = offer.id, offer.title
+        data = {"uri": uri, "id": offer.id, "title": offer.title, "nth": alike[name], "span": place}
+        alike[name] += 1
         preferred = (bool(diagnostics) and offer.safe) or None
         kind = types.CodeActionKind(offer.kind)
         found.append(
