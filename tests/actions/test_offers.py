@@ -127,6 +127,17 @@ def test_a_part_of_a_module_is_no_whole_model() -> None:
     assert ids(f"{HEAD}{NET}model = nn.Sequential(Net())\nmodel[0].part = Net()\n", ".part =") == set()
 
 
+def test_layers_of_one_line_are_told_apart() -> None:
+    line = "self.mlp = nn.Sequential(nn.Linear(4, 4), nn.ReLU(), nn.Linear(4, 4))"
+    text = f"{HEAD}{NET.replace('self.fc =', line + chr(10) + '        self.fc =')}model = Net()\n"
+    found = offers(Analysis(Path("any.py").absolute(), text), Span(7, 8, 7, 8))
+    freezing = {offer.title: offer for offer in found if offer.id == "freeze-layer"}
+    assert list(freezing) == [f"Freeze `self.mlp.{item}` for training" for item in (0, 2)]
+    model = run(applied(text, freezing["Freeze `self.mlp.2` for training"].edit()))["model"]
+    assert not any(p.requires_grad for p in model.get_submodule("mlp.2").parameters())
+    assert all(p.requires_grad for p in model.get_submodule("mlp.0").parameters())
+
+
 def test_all_of_a_model_is_not_frozen() -> None:
     text = f"{HEAD}{NET}model = Net()\n{CALL}answer.sum().backward()\n"
     assert "freeze-layer" not in ids(text, "self.fc =")

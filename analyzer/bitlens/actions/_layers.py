@@ -46,19 +46,21 @@ def measured_paths(analysis: Analysis, line: int) -> tuple[tuple[str, ...], Plac
 
 
 def static_path(layer: LayerCall, bound: Bound) -> str | None:
-    """The path by syntax: `self.fc = nn.Linear(…)` of the very class of the model, also as an item of a
-    Sequential.
-    """
-    if bound.use.class_name.rpartition(".")[2] != layer.region.class_name or not isinstance(
-        layer.atom.node, ast.Assign
-    ):
+    """The path by syntax, of a layer of the very class of the model."""
+    name, owner = attribute(layer), layer.region.scope.owner
+    of_model = bound.use.class_name.rpartition(".")[2] == layer.region.class_name
+    if not of_model or name is None or owner is None or not name.startswith(owner + "."):
+        return None
+    return name.removeprefix(owner + ".")
+
+
+def attribute(layer: LayerCall) -> str | None:
+    """`self.fc` of `self.fc = nn.Linear(…)`, `self.mlp.0` of an item of a Sequential; None elsewhere."""
+    if not isinstance(layer.atom.node, ast.Assign):
         return None
     target = chained(layer.atom.node.targets[0])
-    owner = layer.region.scope.owner
-    if target is None or owner is None or not target.startswith(owner + "."):
-        return None
     inner = _inside(layer.atom.node.value, layer.call)
-    return None if inner is None else target.removeprefix(owner + ".") + inner
+    return None if target is None or inner is None else target + inner
 
 
 def _inside(node: ast.expr, call: ast.Call) -> str | None:

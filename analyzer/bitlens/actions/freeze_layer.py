@@ -11,7 +11,7 @@ import ast
 from collections.abc import Iterator
 
 from bitlens.actions._action import Action, rewrite
-from bitlens.actions._layers import LayerCall, layer_calls
+from bitlens.actions._layers import LayerCall, attribute, layer_calls
 from bitlens.analysis import Analysis
 from bitlens.editing.code import Code, chained
 from bitlens.editing.offers import Offer, Span, TextEdit
@@ -26,8 +26,7 @@ def _offers(_: Analysis, code: Code, span: Span) -> Iterator[Offer]:
 
 def _offer(code: Code, layer: LayerCall) -> Offer:
     end = code.end(layer.call, layer.atom)
-    target = chained(layer.atom.node.targets[0]) if isinstance(layer.atom.node, ast.Assign) else None
-    name = target if target and layer.atom.node.value is layer.call else layer.type  # type: ignore[attr-defined]
+    name = attribute(layer) or layer.type
     edit = TextEdit(end, end, ".requires_grad_(False)")
     return rewrite("freeze-layer", f"Freeze `{name}` for training", lambda: (edit,))
 
