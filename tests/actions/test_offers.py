@@ -109,6 +109,13 @@ def test_a_layer_with_a_forward_of_its_own_is_not_replaced() -> None:
     assert type(model[0]) is QLinear
 
 
+def test_a_layer_of_bitsandbytes_is_quantized_already() -> None:
+    text = f"{HEAD}import bitsandbytes as bnb\nmodel = nn.Sequential(bnb.nn.Linear4bit(64, 64)).to('cpu')\n"
+    assert not any(id.startswith("quantize") for id in ids(text, "model ="))
+    with pytest.raises(RuntimeError, match="require gradients"):
+        quantize(run(text)["model"], weights="qint8")
+
+
 def test_quanto_gives_back_what_cannot_be_changed_in_place() -> None:
     parts = "nn.Linear(4, 2, bias=False), nn.ReLU(inplace=True)"
     text = f"{HEAD}model = nn.Sequential({parts})\n"

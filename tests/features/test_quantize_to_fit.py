@@ -178,6 +178,13 @@ def test_it_is_offered_on_the_models_line_where_the_projects_budget_is_too_small
     assert offered(with_numbers(analysis, [model]), Span(1, 0, 1, 5)) is None
 
 
+def test_layers_that_do_not_survive_quanto_are_not_quantized(model: Model) -> None:
+    own = "class Doubled(nn.Linear):\n    def forward(self, x):\n        return 2 * super().forward(x)\n"
+    analysis = with_numbers(Analysis(Path("fit.py").absolute(), PROGRAM + own), [model])
+    with pytest.raises(BitlensError, match="do not survive quanto"):
+        fit(analysis, analysis.placed[0], 1000)
+
+
 def test_a_model_that_is_quantized_already_is_not_quantized_twice(model: Model) -> None:
     text = PROGRAM + "from optimum.quanto import quantize, qint8\nquantize(model, qint8)\n"
     analysis = with_numbers(Analysis(Path("fit.py").absolute(), text), [model])

@@ -2,9 +2,9 @@
 
 Offered on a statement that gives a model to a variable, once for each of qint8, qint4 and qfloat8, unless the
 scope quantizes the model already, or the file has layers that do not survive it: a kind of `Linear` or
-`Conv2d` with a `forward` of its own, or a `Linear` without bias whose output is changed in place. Inserts
-`quantize(model, weights=…)` and `freeze(model)` where the model is complete (after `load_state_dict`, `to`,
-`eval` and the like) and not yet used, and imports what they need.
+`Conv2d` with a `forward` of its own, a quantized one of bitsandbytes, or a `Linear` without bias whose output
+is changed in place. Inserts `quantize(model, weights=…)` and `freeze(model)` where the model is complete
+(after `load_state_dict`, `to`, `eval` and the like) and not yet used, and imports what they need.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _COMPOSED = {
 
 
 def _offers(_: Analysis, code: Code, span: Span) -> Iterator[Offer]:
-    for bound in bound_at(code, span) if not _quanto_breaks(code) else ():
+    for bound in bound_at(code, span) if not quanto_breaks(code) else ():
         if is_module(code, bound) and not is_quantized(code, bound):
             for name, title in FORMATS.items():
                 yield _offer(code, bound, name, title)
@@ -47,16 +47,21 @@ def _offer(code: Code, bound: Bound, name: str, title: str) -> Offer:
     return rewrite(f"quantize.{name}", text, lambda: quantized(code, bound, name))
 
 
-def _quanto_breaks(code: Code) -> bool:
-    """Whether the file's layers do not survive quanto: it takes their own `forward` from them, and what its
-    `Linear` without bias gives back cannot be changed in place while gradients are recorded.
+def quanto_breaks(code: Code) -> bool:
+    """Whether the file's layers do not survive quanto: it takes their own `forward` from them, which those of
+    bitsandbytes have too, and what its `Linear` without bias gives back cannot be changed in place while
+    gradients are recorded.
     """
     own = any(
         {code.meaning(base) for base in node.bases} & {"torch.nn.Linear", "torch.nn.Conv2d"}
         and any(isinstance(child, ast.FunctionDef) and child.name == "forward" for child in node.body)
         for node in code.knowledge.classes.values()
     )
-    return own or any(changed_in_place(code, call) for _, _, call in code.calls())
+    return own or any(_breaks(code, call) for _, _, call in code.calls())
+
+
+def _breaks(code: Code, call: ast.Call) -> bool:
+    return code.meaning(call.func).startswith("bitsandbytes.nn.Linear") or bool(changed_in_place(code, call))
 
 
 def changed_in_place(code: Code, sequence: ast.Call) -> list[ast.expr]:

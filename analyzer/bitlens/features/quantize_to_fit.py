@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bitlens.actions.quantize_model import is_module, is_quantized, reached
+from bitlens.actions.quantize_model import is_module, is_quantized, quanto_breaks, reached
 from bitlens.analysis import Analysis, Placed
 from bitlens.editing import placing
 from bitlens.editing.acts import QUANTO
@@ -86,6 +86,8 @@ def fit(analysis: Analysis, placed: Placed, budget: int) -> Fit:
         raise _refusal("no variable of this file holds it, so there is no place for `quantize`")
     if is_quantized(code, bound):
         raise _refusal(f"`{bound.variable}` is quantized already; remove that first, and measure it again")
+    if quanto_breaks(code):
+        raise _refusal(f"the file has layers that do not survive {LIBRARY}, as ones with their own `forward`")
     if not plan.schemes:
         raise _refusal(f"no weight error under a format of {LIBRARY} is known of any of its layers")
     if plan.bytes > budget:
