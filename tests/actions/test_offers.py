@@ -185,6 +185,24 @@ def test_models_of_one_name_are_told_apart() -> None:
     assert titles == [f"Quantize only `fc` of `model` to int8 (line {line})" for line in (14, 19)]
 
 
+def test_quantizations_of_one_name_are_told_apart() -> None:
+    one = "model = Net()\nquantize(model, weights=qint8)\n"
+    text = f"{HEAD}from optimum.quanto import qint8, quantize\n{NET}{one}{one}"
+    found = offers(Analysis(Path("any.py").absolute(), text), Span(8, 8, 8, 8))
+    titles = [offer.title for offer in found if offer.id == "exclude"]
+    assert titles == [f"Exclude `fc` from the quantization of `model` (line {line})" for line in (15, 17)]
+
+
+def test_a_title_tells_how_many_layers_are_quantized() -> None:
+    line = "self.fc = nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 2))"
+    text = f"{HEAD}{NET.replace('self.fc = nn.Linear(4, 2)', line)}model = Net()\n"
+    found = offers(Analysis(Path("any.py").absolute(), text), Span(7, 8, 7, 8))
+    (offer,) = [offer for offer in found if offer.id == "quantize-layer.qint8"]
+    assert offer.title == "Quantize only `fc.0` and 1 more of `model` to int8"
+    model = run(applied(text, offer.edit()))["model"]
+    assert [type(layer) for layer in model.fc] == [QLinear, QLinear]
+
+
 @pytest.mark.parametrize(
     "text",
     [

@@ -7,13 +7,14 @@ model itself. A line that makes many layers gives one pattern, `layers.*.fc`, wh
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 
 from bitlens.actions._action import Action, rewrite
 from bitlens.actions._layers import layer_calls, measured_paths, static_path
 from bitlens.analysis import Analysis
 from bitlens.editing.code import Code, argument
-from bitlens.editing.excluding import Quantization, excluded, matches, quantizations
+from bitlens.editing.excluding import Quantization, excluded, first_of, matches, quantizations
 from bitlens.editing.offers import Offer, Span
 
 _CONVERTED = {"Linear", "Conv2d", "LayerNorm", "MultiheadAttention"}
@@ -21,16 +22,19 @@ _CONVERTED = {"Linear", "Conv2d", "LayerNorm", "MultiheadAttention"}
 
 def _offers(analysis: Analysis, code: Code, span: Span) -> Iterator[Offer]:
     calls = [call for call in quantizations(code) if call.can_exclude] if "quantize" in code.text else []
+    names = Counter(call.model for call in calls)
     for call in calls:
         paths, everything = _paths(analysis, code, span, call)
         left = tuple(path for path in paths if not matches(argument(call.call, "exclude"), path))
+        where = f" (line {call.atom.line})" if names[call.model] > 1 else ""
         if left:
-            yield _offer(code, call, left, everything)
+            yield _offer(code, call, left, everything, where)
 
 
-def _offer(code: Code, call: Quantization, paths: tuple[str, ...], everything: tuple[str, ...]) -> Offer:
-    title = f"Exclude `{paths[0]}`" + (f" and {len(paths) - 1} more" if len(paths) > 1 else "")
-    text = f"{title} from the quantization of `{call.model}`"
+def _offer(
+    code: Code, call: Quantization, paths: tuple[str, ...], everything: tuple[str, ...], where: str
+) -> Offer:
+    text = f"Exclude {first_of(paths)} from the quantization of `{call.model}`{where}"
     return rewrite("exclude", text, lambda: excluded(code, call, paths, everything))
 
 

@@ -16,7 +16,7 @@ from bitlens.actions._layers import LayerCall, layer_calls, measured_paths, stat
 from bitlens.actions.quantize_model import changed_in_place, is_module, is_quantized, quantized
 from bitlens.analysis import Analysis
 from bitlens.editing.code import Bound, Code
-from bitlens.editing.excluding import patterns, quote_of
+from bitlens.editing.excluding import first_of, patterns, quote_of
 from bitlens.editing.offers import Offer, Span
 
 
@@ -41,7 +41,7 @@ def _offer(code: Code, bound: Bound, wanted: list[str], name: str, title: str) -
     quote = quote_of(code.text)
     shown = [f"{quote}{pattern}{quote}" for pattern in wanted]
     include = shown[0] if len(shown) == 1 else f"[{', '.join(shown)}]"
-    text = f"Quantize only `{wanted[0]}` of `{bound.variable}` to {title}"
+    text = f"Quantize only {first_of(wanted)} of `{bound.variable}` to {title}"
     return rewrite(f"quantize-layer.{name}", text, lambda: quantized(code, bound, name, include))
 
 

@@ -141,6 +141,11 @@ def patterns(paths: Sequence[str], everything: Iterable[str]) -> list[str]:
     return list(found)
 
 
+def first_of(paths: Sequence[str]) -> str:
+    """Layers or patterns in a title: the first one by name, the others by their number."""
+    return f"`{paths[0]}`" + (f" and {len(paths) - 1} more" if len(paths) > 1 else "")
+
+
 def quote_of(text: str) -> str:
     """The quote that a program uses more."""
     return "'" if text.count("'") > text.count('"') else '"'

@@ -31,7 +31,7 @@ from collections.abc import Iterator
 
 from bitlens.analysis import Analysis
 from bitlens.editing.code import Code, argument
-from bitlens.editing.excluding import Quantization, excluded, matches, quantizations
+from bitlens.editing.excluding import Quantization, excluded, first_of, matches, quantizations
 from bitlens.editing.offers import Offer
 from bitlens.measurement import Layer
 from bitlens.rules._layers import LayerLine, layer_lines
@@ -84,8 +84,7 @@ def _repair(code: Code, call: Quantization, place: LayerLine, worse: list[Layer]
     everything = tuple(layer.path for layer in place.placed.numbers.model.layers)
     if not call.can_exclude:
         return None
-    title = f"Exclude `{paths[0]}`" + (f" and {len(paths) - 1} more" if len(paths) > 1 else "")
-    return fix(RULE.code, title, lambda: excluded(code, call, paths, everything))
+    return fix(RULE.code, f"Exclude {first_of(paths)}", lambda: excluded(code, call, paths, everything))
 
 
 RULE = Rule("BL501", "large-error", "warning", ("quantize",), _find, measured=True)
