@@ -203,6 +203,29 @@ def test_a_title_tells_how_many_layers_are_quantized() -> None:
     assert [type(layer) for layer in model.fc] == [QLinear, QLinear]
 
 
+def test_a_wrapped_layer_has_another_path() -> None:
+    """quanto leaves what no pattern names without a word."""
+    load = "model.module.load_state_dict(Net().state_dict())\n"
+    quantized = "quantize(model, weights=qint8)\n"
+    text = f"{HEAD}from optimum.quanto import qint8, quantize\n{NET}model = Net()\n"
+    wrapped = f"{text}model = nn.DataParallel(model)\n"
+    assert "quantize-layer.qint8" in ids(text + load, "self.fc =")
+    assert "quantize-layer.qint8" not in ids(wrapped + load, "self.fc =")
+    assert "exclude" in ids(text + quantized, "self.fc =")
+    assert "exclude" not in ids(wrapped + quantized, "self.fc =")
+    model = run(wrapped + quantized.replace("qint8)", "qint8, exclude='fc')"))["model"]
+    assert type(model.module.fc) is QLinear
+
+
+@pytest.mark.parametrize("same", ["{}.to('cpu').eval()", "Net()"])
+def test_a_layer_of_the_same_model_has_its_path(same: str) -> None:
+    head = f"{HEAD}from optimum.quanto import qint8, quantize\n{NET}"
+    plain = f"model = Net()\nmodel = {same.format('model')}\nquantize(model, weights=qint8)\n"
+    assert "exclude" in ids(head + plain, "self.fc =")
+    inside = plain.replace("model", "self.model").replace("\n", "\n        ")
+    assert "exclude" in ids(f"{head}class T:\n    def __init__(self):\n        {inside}pass\n", "self.fc =")
+
+
 @pytest.mark.parametrize(
     "text",
     [

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 
 from bitlens.analysis import Analysis, Placed
 from bitlens.editing.code import Bound, Code, Region, chained
+from bitlens.editing.completing import switched
 from bitlens.editing.offers import Span
-from bitlens.source.slicing.scopes import Atom
+from bitlens.source.slicing.scopes import Atom, exclusive
 from bitlens.source.torch_names import WITH_PARAMETERS
 
 
@@ -45,13 +46,35 @@ def measured_paths(analysis: Analysis, line: int) -> tuple[tuple[str, ...], Plac
     return None
 
 
-def static_path(layer: LayerCall, bound: Bound) -> str | None:
-    """The path by syntax, of a layer of the very class of the model."""
+def static_path(layer: LayerCall, bound: Bound, place: Atom) -> str | None:
+    """The path by syntax, of a layer of the very class of the model that the variable holds at `place`."""
+    if _is_wrapped(bound, place):
+        return None
     name, owner = attribute(layer), layer.region.scope.owner
     of_model = bound.use.class_name.rpartition(".")[2] == layer.region.class_name
     if not of_model or name is None or owner is None or not name.startswith(owner + "."):
         return None
     return name.removeprefix(owner + ".")
+
+
+def _is_wrapped(bound: Bound, place: Atom) -> bool:
+    """Whether the variable gets something else before a place is over: `model = DataParallel(model)`, whose
+    layers have other paths.
+    """
+    between = bound.region.atoms[bound.atom.index + 1 : bound.region.subtree(place)[-1].index + 1]
+    return any(
+        bound.variable in atom.effects.binds and not _keeps(bound, atom)
+        for atom in between
+        if not exclusive(atom.blocks, bound.atom.blocks)
+    )
+
+
+def _keeps(bound: Bound, atom: Atom) -> bool:
+    """Whether a statement gives the variable such a model again, or itself: `model = model.to(device)`."""
+    if isinstance(atom.node, ast.Assign) and switched(atom.node.value) == bound.variable:
+        return True
+    same = (other for other in bound.region.bound if other.use.class_name == bound.use.class_name)
+    return any(other.atom is atom for other in same)
 
 
 def attribute(layer: LayerCall) -> str | None:

@@ -49,7 +49,7 @@ def _paths(
     if call.bound is None:
         return (), ()
     layers = [layer for layer in layer_calls(code, span) if layer.type in _CONVERTED]
-    found = tuple(path for layer in layers if (path := static_path(layer, call.bound)))
+    found = tuple(path for layer in layers if (path := static_path(layer, call.bound, call.atom)))
     return found, found
 
 

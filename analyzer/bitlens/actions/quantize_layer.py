@@ -16,6 +16,7 @@ from bitlens.actions._layers import LayerCall, layer_calls, measured_paths, stat
 from bitlens.actions.quantize_model import changed_in_place, is_module, is_quantized, quantized
 from bitlens.analysis import Analysis
 from bitlens.editing.code import Bound, Code
+from bitlens.editing.completing import complete
 from bitlens.editing.excluding import first_of, patterns, quote_of
 from bitlens.editing.offers import Offer, Span
 
@@ -23,7 +24,7 @@ from bitlens.editing.offers import Offer, Span
 def _offers(analysis: Analysis, code: Code, span: Span) -> Iterator[Offer]:
     layers = [layer for layer in layer_calls(code, span) if _survives(code, layer)]
     models = [b for b in code.bound if is_module(code, b) and not is_quantized(code, b)] if layers else []
-    found = [(bound, wanted) for bound in models if (wanted := _patterns(analysis, layers, bound))]
+    found = [(bound, wanted) for bound in models if (wanted := _patterns(analysis, code, layers, bound))]
     names = Counter(bound.variable for bound, _ in found)
     for bound, wanted in found:
         line = code.span(bound.atom.node, bound.atom).line
@@ -45,7 +46,7 @@ def _offer(code: Code, bound: Bound, wanted: list[str], name: str, title: str) -
     return rewrite(f"quantize-layer.{name}", text, lambda: quantized(code, bound, name, include))
 
 
-def _patterns(analysis: Analysis, layers: list[LayerCall], bound: Bound) -> list[str]:
+def _patterns(analysis: Analysis, code: Code, layers: list[LayerCall], bound: Bound) -> list[str]:
     first = bound.value.lineno + bound.atom.offset
     for layer in layers:
         measured = measured_paths(analysis, layer.call.lineno + layer.atom.offset)
@@ -54,7 +55,8 @@ def _patterns(analysis: Analysis, layers: list[LayerCall], bound: Bound) -> list
             line = placed.here.get(placed.numbers.model.line or 0)
             if line == first:
                 return patterns(paths, [other.path for other in placed.numbers.model.layers])
-    return [path for layer in layers if (path := static_path(layer, bound))]
+    place = complete(code, bound)
+    return [path for layer in layers if (path := static_path(layer, bound, place))]
 
 
 ACTION = Action("quantize-layer", _offers)

@@ -222,7 +222,7 @@ def _is_module(code: Code, region: Region, value: ast.expr) -> bool:
 def _call_changes(code: Code, region: Region, call: ast.Call, model: str, deep: bool) -> bool:
     func, name = call.func, called(call.func)
     if isinstance(func, ast.Attribute):
-        owner = _module(func.value)
+        owner = switched(func.value)
         if owner is not None and covers(model, owner) and not _PLAIN.search(owner.rpartition(".")[2]):
             return _method_changes(call, name)
         if name == "load_state_dict" and any(_module_of_state(value) == model for value in _given(call)):
@@ -252,7 +252,7 @@ def _method_changes(call: ast.Call, name: str) -> bool:
     )
 
 
-def _module(node: ast.expr) -> str | None:
+def switched(node: ast.expr) -> str | None:
     """The chain that `model.encoder.to(device)` is about: `model.encoder`."""
     while isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in CHAINED:
         node = node.func.value
