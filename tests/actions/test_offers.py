@@ -249,6 +249,27 @@ def test_a_stand_in_for_torch_is_not_imported_over() -> None:
     assert "import torch\n" not in applied(text, offer.edit())
 
 
+@pytest.mark.parametrize(
+    ("guard", "program"),
+    [
+        ("TYPE_CHECKING", "model = nn.Sequential(nn.Linear(4, 2))\n"),
+        ("[]", "model = nn.Sequential(nn.Linear(4, 2))\n"),
+        (
+            "TYPE_CHECKING",
+            "def build():\n    model = nn.Sequential(nn.Linear(4, 2))\n    return model\nbuild()\n",
+        ),
+    ],
+)
+def test_what_is_imported_only_sometimes_is_imported(guard: str, program: str) -> None:
+    imports = "import torch\n    from optimum.quanto import freeze, qint8, quantize\n"
+    text = f"from typing import TYPE_CHECKING\nfrom torch import nn\nif {guard}:\n    {imports}{program}"
+    line = next(number for number, one in enumerate(text.splitlines(), 1) if "model = " in one)
+    made = offers(Analysis(Path("any.py").absolute(), text), Span(line, 8, line, 8))
+    assert {"quantize.qint8"} <= {offer.id for offer in made}
+    for offer in made:
+        run(applied(text, offer.edit()))
+
+
 def test_what_is_imported_further_down_is_imported() -> None:
     text = "from torch import nn\nmodel = nn.Sequential()\nif model:\n    import torch\n"
     analysis = Analysis(Path("any.py").absolute(), text)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import libcst as cst
 
 from bitlens.editing.code import Code, Region
 from bitlens.editing.offers import TextEdit, smallest
-from bitlens.source.slicing.scopes import Atom
+from bitlens.source.slicing.scopes import Atom, Block, dominates
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,13 +67,35 @@ def torch_name(code: Code, region: Region, atom: Atom, name: str) -> Spelling:
 
 
 def _visible(code: Code, region: Region, atom: Atom) -> Iterator[_Import]:
-    """The imports whose names exist at a statement: earlier ones of its scope, all of outer scopes."""
+    """The imports whose names exist at a statement: earlier ones of its scope that have run by then, all of
+    outer scopes that ever run.
+    """
     for scope in region.chain():
         for other in scope.atoms:
             if isinstance(other.node, (ast.Import, ast.ImportFrom)) and (
-                scope is not region or other.index < atom.index
+                _has_run(other, atom) if scope is region else not _is_for_types(code, other)
             ):
                 yield _Import(other.node, other)
+
+
+def _has_run(other: Atom, atom: Atom) -> bool:
+    """Whether a statement has run where a later one is reached; what is tried is taken to succeed."""
+    return other.index < atom.index and dominates(replace(other, blocks=_left(other)), _left(atom))
+
+
+def _left(atom: Atom) -> tuple[Block, ...]:
+    """The blocks around a statement without what is tried."""
+    return tuple(b for b in atom.blocks if b.branch != "body" or not isinstance(b.header.node, ast.Try))
+
+
+def _is_for_types(code: Code, atom: Atom) -> bool:
+    """Whether only type checkers read a statement."""
+    return any(
+        isinstance(block.header.node, ast.If)
+        and block.branch == "body"
+        and code.meaning(block.header.node.test) == "typing.TYPE_CHECKING"
+        for block in atom.blocks
+    )
 
 
 def _imported(visible: Iterable[_Import], modules: Sequence[str]) -> Iterator[tuple[str, str]]:
