@@ -109,6 +109,16 @@ def test_a_layer_with_a_forward_of_its_own_is_not_replaced() -> None:
     assert type(model[0]) is QLinear
 
 
+def test_what_a_function_quantizes_and_freezes_is_quantized() -> None:
+    body = "quantize(m, weights=qint4)\n    freeze(m)\n"
+    quantizing = f"from optimum.quanto import freeze, qint4, qint8, quantize\ndef small(m):\n    {body}"
+    text = f"{HEAD}{NET}{quantizing}model = Net()\nsmall(model)\n"
+    assert not ids(text, "model =")
+    twice = text.replace("small(model)", "quantize(model, weights=qint8)\nfreeze(model)\nsmall(model)")
+    assert run(text)["model"].fc.weight.qtype.name == "qint4"
+    assert run(twice)["model"].fc.weight.qtype.name == "qint8"
+
+
 def test_a_layer_of_bitsandbytes_is_quantized_already() -> None:
     text = f"{HEAD}import bitsandbytes as bnb\nmodel = nn.Sequential(bnb.nn.Linear4bit(64, 64)).to('cpu')\n"
     assert not any(id.startswith("quantize") for id in ids(text, "model ="))

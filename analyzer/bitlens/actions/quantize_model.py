@@ -102,8 +102,8 @@ def is_module(code: Code, bound: Bound) -> bool:
 
 
 def is_quantized(code: Code, bound: Bound) -> bool:
-    """Whether the model is loaded quantized, or the scope quantizes it before it gives the variable another
-    one.
+    """Whether the model is loaded quantized, or the scope quantizes it or has a function freeze it, before it
+    gives the variable another one.
     """
     if argument_deep(bound, "quantization_config"):
         return True
@@ -112,7 +112,7 @@ def is_quantized(code: Code, bound: Bound) -> bool:
         if act.atom.index > bound.atom.index and not exclusive(act.atom.blocks, bound.atom.blocks):
             if act.kind == "bind" and act.model == bound.variable and _is_new(code, bound, act.atom):
                 return False
-            if act.kind == "quantize" and act.model in {model, bound.variable}:
+            if act.kind in {"quantize", "freeze"} and act.model in {model, bound.variable}:
                 return True
     return False
 
