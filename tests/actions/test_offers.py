@@ -109,6 +109,23 @@ def test_a_layer_with_a_forward_of_its_own_is_not_replaced() -> None:
     assert type(model[0]) is QLinear
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        "nn.init.constant_(model.fc.weight, 0.5)\n",
+        "for m in model.modules():\n    if hasattr(m, 'weight'):\n        nn.init.constant_(m.weight, 0.5)\n",
+        "for name, p in model.named_parameters():\n    p.data = torch.full_like(p, 0.5)\n",
+        "with torch.no_grad():\n    for p in model.parameters():\n        p.copy_(torch.full_like(p, 0.5))\n",
+    ],
+)
+def test_weights_are_set_before_they_are_quantized(changes: str) -> None:
+    text = f"{HEAD}{NET}model = Net()\n{changes}{CALL}"
+    found = offers(Analysis(Path("any.py").absolute(), text), Span(13, 0, 13, 0))
+    (offer,) = [offer for offer in found if offer.id == "quantize.qint8"]
+    weight = run(applied(text, offer.edit()))["model"].fc.weight
+    assert torch.allclose(weight.dequantize(), torch.full((2, 4), 0.5), rtol=0.01)
+
+
 def test_what_a_function_quantizes_and_freezes_is_quantized() -> None:
     body = "quantize(m, weights=qint4)\n    freeze(m)\n"
     quantizing = f"from optimum.quanto import freeze, qint4, qint8, quantize\ndef small(m):\n    {body}"

@@ -62,7 +62,8 @@ def complete(code: Code, bound: Bound) -> Atom:
             inside = region.subtree(sibling)
             kinds = {_kind(code, region, atom, bound.variable) for atom in inside}
             used = used or "use" in kinds
-            if ("completes" in kinds and not used) or any(
+            completes = "completes" in kinds or _sets_parts(inside, bound.variable)
+            if (completes and not used) or any(
                 _changes(code, region, atom, name) for atom in inside for name in names
             ):
                 place = sibling
@@ -72,6 +73,27 @@ def complete(code: Code, bound: Bound) -> Atom:
             return place
         level = parent
         place = place if used else parent
+
+
+def _sets_parts(inside: list[Atom], model: str) -> bool:
+    """Whether loops over the parts of a model change them: `for p in model.parameters(): p.copy_(…)`."""
+    names = {name for atom in inside if _is_over(atom, model) for name in atom.effects.binds}
+    return any(
+        not names.isdisjoint(atom.effects.stores) or any(_sets(call, names) for call in atom.effects.calls)
+        for atom in inside
+    )
+
+
+def _is_over(atom: Atom, model: str) -> bool:
+    items = atom.node.iter if isinstance(atom.node, ast.For) else None
+    method = items.func if isinstance(items, ast.Call) else None
+    return isinstance(method, ast.Attribute) and method.attr in _READING and chained(method.value) == model
+
+
+def _sets(call: ast.Call, names: set[str]) -> bool:
+    return called(call.func).endswith("_") and any(
+        root_variable(value) in names for value in [call.func, *call.args]
+    )
 
 
 def is_used(code: Code, bound: Bound) -> bool:
@@ -180,9 +202,10 @@ def _call_kind(region: Region, call: ast.Call, model: str) -> str:
         return "use"
     if isinstance(func, ast.Attribute) and root_variable(func.value, region.scope.owner) == root:
         return "" if func.attr in _READING else "completes" if _COMPLETING.search(func.attr) else "use"
-    if not any(root_variable(value, region.scope.owner) == root for value in _given(call)):
-        return ""
     name = called(func)
+    given = call.args if name.endswith("_") else _given(call)  # nn.init.zeros_(model.fc.weight)
+    if not any(root_variable(value, region.scope.owner) == root for value in given):
+        return ""
     if name in _HARMLESS or "log" in name or "summary" in name or "size" in name or "count" in name:
         return ""
     return "completes" if _COMPLETING.search(name) else "use"
