@@ -270,3 +270,34 @@ def test_functions_that_build_by_their_defaults_stand_for_classes_that_need_argu
     nothing_built = ZOO.replace("n=3", "n").replace("print(net2())", "pass")
     with pytest.raises(BitlensError, match="--model 'net5'"):
         buildable(program_of(nothing_built, tmp_path / "zoo.py"), Reading())
+
+
+WRAPPED = """\
+from torch import nn
+from torch.nn.utils import parametrize, weight_norm
+from torch.nn.utils.parametrizations import orthogonal, spectral_norm, weight_norm as normed
+from elsewhere import wrapper
+
+new = normed(nn.Linear(30, 20))
+old = weight_norm(nn.Conv1d(3, 5, 7), dim=1)
+free = orthogonal(module=nn.Linear(30, 20))
+flat = spectral_norm(nn.Linear(30, 20)).half()
+own = parametrize.register_parametrization(nn.Linear(30, 20), "weight", nn.Identity())
+plain = nn.Linear(30, 20)
+same = normed(plain)
+unknown = wrapper(nn.Linear(30, 20))
+"""
+
+
+def test_a_model_with_a_norm_around_it_is_named_by_its_variable(tmp_path: Path) -> None:
+    """What an unknown function makes of a model has no numbers under the variable that gets it."""
+    program = program_of(WRAPPED, tmp_path / "wrapped.py")
+    space: dict[str, Any] = {}
+    with pytest.warns(FutureWarning, match="weight_norm"):
+        exec(WRAPPED.replace("from elsewhere import wrapper", "wrapper = print"), space)
+    found = {one.root: one.model for one in static_models(program, Reading())}
+    for name in ("new", "old", "free", "flat", "own", "same"):
+        assert found[name].parameters == parameters(space[name])
+    assert "unknown" not in found
+    assert not any(one.known for one in static_models(program, Reading(), "unknown"))
+    assert [piece.name for piece in buildable(program, Reading(), "old")] == ["old"]

@@ -15,6 +15,12 @@ CHAINED = words(
 )
 """Methods of a module that give the module back."""
 
+GIVES_BACK = re.compile(
+    r"torch\.nn\.utils\.((parametrizations|prune)\.(?!is_)[a-z]\w*|parametrize\.(register|remove)_parametrizations?"
+    r"|((weight|spectral)_norm\.)?((remove_)?(weight|spectral)_norm))$"
+)
+"""Functions of torch that change the module that they are given, and give it back."""
+
 LOADERS = words(
     "from_pretrained from_config _from_config from_single_file load_from_checkpoint from_quantized"
 )

@@ -94,6 +94,8 @@ class Models:
         if dotted == "copy.deepcopy" or dotted == "copy.copy":
             inner = self._given(node.args[0], variables) if node.args else None
             return ModelUse("copy", inner.class_name) if inner else None
+        if libraries.GIVES_BACK.match(dotted):
+            return self._given_back(node, variables)
         if dotted.endswith("pipeline") and self._conversion(node, variables) is not None:
             return None  # a pipeline around a model that has a name already
         if (
@@ -172,6 +174,14 @@ class Models:
             if inner is not None:
                 return ModelUse("conversion", inner.class_name)
         return None
+
+    def _given_back(self, node: ast.Call, variables: Mapping[str, str]) -> ModelUse | None:
+        """`weight_norm(nn.Linear(3, 3))` is built with its norm; `weight_norm(layer)` is the layer."""
+        given = [*node.args[:1], *(keyword.value for keyword in node.keywords if keyword.arg == "module")]
+        inner = self._given(given[0], variables) if given else None
+        if inner is None or isinstance(given[0], ast.Call):
+            return inner
+        return replace(inner, kind="method")
 
     def _constructor(self, node: ast.Call, dotted: str, variables: Mapping[str, str]) -> ModelUse | None:
         if dotted in {"torch.nn.DataParallel", "torch.nn.parallel.DistributedDataParallel"}:

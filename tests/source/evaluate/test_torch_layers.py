@@ -48,6 +48,11 @@ LAYERS: list[str] = [
     "utils.parametrizations.weight_norm(nn.Conv1d(2, 3, 5), name='weight')",
     "utils.spectral_norm(nn.ConvTranspose2d(2, 3, 5))",
     "utils.parametrizations.spectral_norm(nn.Linear(2, 3))",
+    "utils.parametrizations.orthogonal(nn.Linear(2, 3))",
+    "utils.parametrizations.orthogonal(nn.Conv2d(2, 3, (5, 4)), use_trivialization=False)",
+    "utils.parametrizations.orthogonal(nn.Conv1d(2, 3, 5))",
+    "utils.remove_weight_norm(nn.utils.weight_norm(nn.Conv1d(2, 3, 5)))",
+    "utils.remove_spectral_norm(nn.utils.spectral_norm(nn.Linear(2, 3)))",
     "CrossEntropyLoss(weight=torch.ones(3))",
     "BCEWithLogitsLoss(pos_weight=torch.ones(2))",
     "ParameterList([nn.Parameter(torch.empty(2, 3)), torch.empty(4)])",
@@ -83,8 +88,9 @@ def evaluated(construction: Construction) -> dict[str, tuple[Any, str | None]]:
 
 
 def build(expression: str) -> nn.Module:
-    # The spectral norm's power iteration needs values.
-    device = "cpu" if "spectral" in expression or "DataParallel" in expression else "meta"
+    # The spectral norm's power iteration and the orthogonal basis need values.
+    needing = ("spectral", "orthogonal", "DataParallel")
+    device = "cpu" if any(word in expression for word in needing) else "meta"
     with warnings.catch_warnings(), torch.device(device):
         warnings.simplefilter("ignore")  # torch says when an option makes a fast path impossible.
         made: nn.Module = eval(f"nn.{expression}", {"nn": nn, "torch": torch})

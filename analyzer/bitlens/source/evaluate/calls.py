@@ -64,6 +64,8 @@ _SHALLOW = frozenset(
         "spectral_norm",
         "register_parametrization",
         "remove_weight_norm",
+        "remove_spectral_norm",
+        "orthogonal",
     ]
 )
 """Functions that change at most the module that they are given first, or say what else they change."""

@@ -19,11 +19,12 @@ def _tool(machine: Machine, name: str, work: Work, default: Any) -> Native:
     def run(args: list[Any], kwargs: dict[str, Any]) -> Any:
         target = args[0] if args else kwargs.get("module")
         which = kwargs.get("name", args[1] if len(args) > 1 else "weight")
-        axis = kwargs.get("dim", args[2] if len(args) > 2 and name == "weight_norm" else default)
+        keyword = "use_trivialization" if name == "orthogonal" else "dim"
+        option = kwargs.get(keyword, args[2] if len(args) > 2 and name == "weight_norm" else default)
         if isinstance(target, ModuleInstance) and isinstance(target.params.get(which), Tensor):
             machine.inside_torch += 1
             try:
-                work(machine, target, which, axis)
+                work(machine, target, which, option)
             finally:
                 machine.inside_torch -= 1
         return target
@@ -33,12 +34,19 @@ def _tool(machine: Machine, name: str, work: Work, default: Any) -> Native:
 
 def weight_hooks(machine: Machine) -> dict[str, Any]:
     """`torch.nn.utils.weight_norm`, `spectral_norm` and their removal."""
-    unchanged = Native("remove", lambda args, kwargs: args[0] if args else UNKNOWN)
+
+    def remove(args: list[Any], kwargs: dict[str, Any]) -> Any:
+        target = args[0] if args else kwargs.get("module", UNKNOWN)
+        which = kwargs.get("name", args[1] if len(args) > 1 else "weight")
+        if isinstance(target, ModuleInstance):
+            _remove_norm(target, which)
+        return target
+
     return {
         "weight_norm": _tool(machine, "weight_norm", _weight_norm, 0),
         "spectral_norm": _tool(machine, "spectral_norm", _spectral_norm, None),
-        "remove_weight_norm": unchanged,
-        "remove_spectral_norm": unchanged,
+        "remove_weight_norm": Native("remove_weight_norm", remove),
+        "remove_spectral_norm": Native("remove_spectral_norm", remove),
     }
 
 
@@ -47,7 +55,7 @@ def parametrizations(machine: Machine) -> dict[str, Any]:
     return {
         "weight_norm": _tool(machine, "weight_norm", _norm_parametrization, 0),
         "spectral_norm": _tool(machine, "spectral_norm", _spectral_parametrization, None),
-        "orthogonal": _tool(machine, "orthogonal", _plain_parametrization, None),
+        "orthogonal": _tool(machine, "orthogonal", _orthogonal_parametrization, True),
     }
 
 
@@ -96,6 +104,18 @@ def _spectral_norm(machine: Machine, target: ModuleInstance, name: str, axis: An
     target.buffers[f"{name}_u"], target.buffers[f"{name}_v"] = _spectral_vectors(target, weight)
 
 
+def _remove_norm(target: ModuleInstance, name: str) -> None:
+    """The weight as it was before `weight_norm` or `spectral_norm`."""
+    weight = target.attrs.get(name)
+    if not isinstance(weight, Tensor) or name in target.params:
+        return
+    for own in (f"{name}_g", f"{name}_v", f"{name}_orig"):
+        target.params.pop(own, None)
+    for own in (f"{name}_u", f"{name}_v"):
+        target.buffers.pop(own, None)
+    target.params[name] = target.attrs.pop(name)
+
+
 def _norm_parametrization(machine: Machine, target: ModuleInstance, name: str, axis: Any) -> None:
     weight = target.params.pop(name)
     parts = {
@@ -115,10 +135,15 @@ def _spectral_parametrization(machine: Machine, target: ModuleInstance, name: st
     _parametrized(machine, target, name, {"original": weight}, part)
 
 
-def _plain_parametrization(machine: Machine, target: ModuleInstance, name: str, axis: Any) -> None:
+def _orthogonal_parametrization(machine: Machine, target: ModuleInstance, name: str, based: Any) -> None:
     weight = target.params.pop(name)
     target.attrs[name] = weight
-    _parametrized(machine, target, name, {"original": weight}, _part(machine, "_Orthogonal"))
+    part = _part(machine, "_Orthogonal")
+    if based is not False and weight.shape is not None and len(weight.shape) > 1:
+        sizes = weight.shape[-2:]
+        longer = max(sizes) if all(isinstance(size, int) for size in sizes) else UNKNOWN
+        part.buffers["base"] = Tensor((*weight.shape[:-2], longer, longer), weight.dtype)
+    _parametrized(machine, target, name, {"original": weight}, part)
 
 
 def _part(machine: Machine, name: str) -> ModuleInstance:
