@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import jsonschema
 import pytest
 import torch
 from bitlens.measurement import Line, Model
+from bitlens.measuring import Options, measure_slice, worker_for
 from bitlens.problems import BitlensError
 from bitlens.reading import reading, static_report
 from bitlens.report_json import SCHEMA_FILE, to_document
@@ -301,3 +303,38 @@ def test_a_model_with_a_norm_around_it_is_named_by_its_variable(tmp_path: Path) 
     assert "unknown" not in found
     assert not any(one.known for one in static_models(program, Reading(), "unknown"))
     assert [piece.name for piece in buildable(program, Reading(), "old")] == ["old"]
+
+
+LAZY = """\
+from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.waiting = nn.LazyConv2d(4, 3)
+        self.norm = nn.LazyInstanceNorm2d()
+        self.known = nn.Linear(10, 5)
+
+
+model = Net()
+"""
+
+
+def test_a_lazy_layer_has_no_size_before_its_first_input_and_the_others_are_measured(tmp_path: Path) -> None:
+    """Both from the source and of the model that was built."""
+    program = program_of(LAZY, tmp_path / "lazy.py")
+    options = Options(schemes=("quanto.qint8",), device="cpu")
+    (piece,) = buildable(program, Reading())
+    with closing(worker_for(options)) as worker:
+        found = measure_slice(piece, options, worker, lambda _: None).model()
+    (said,) = [one.model for one in static_models(program, Reading())]
+    assert found is not None and found.schemes == {}
+    assert found.layers[0].schemes["quanto.qint8"].converted
+    for model in (said, found):
+        assert [layer.path for layer in model.layers] == ["known"]
+        assert (model.parameters, model.memory, model.dtypes) == (None, None, {"float32": 55})
+        lines = {line.line: (line.certainty, line.parameters) for line in model.lines}
+        assert lines == {7: ("unknown", None), 8: ("unknown", None), 9: ("exact", 55)}
+        assert [problem.code for problem in model.problems] == ["unknown-size"]
+    assert ": waiting, norm" in found.problems[0].message

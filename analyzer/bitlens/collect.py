@@ -64,6 +64,7 @@ class Collector:
         if head is None:
             return None
         layers = tuple(self._known.values())
+        unsized = head.get("unsized", ())
         return Model(
             name=head["name"],
             class_=head["class"],
@@ -71,11 +72,11 @@ class Collector:
             line=head["line"],
             weights=head["weights"],
             weights_from=head["weights_from"],
-            parameters=sum(layer.parameters for layer in layers),
-            bytes=sum(layer.bytes for layer in layers),
-            buffer_bytes=sum(layer.buffer_bytes for layer in layers),
+            parameters=None if "parameter" in unsized else sum(layer.parameters for layer in layers),
+            bytes=None if "parameter" in unsized else sum(layer.bytes for layer in layers),
+            buffer_bytes=None if "buffer" in unsized else sum(layer.buffer_bytes for layer in layers),
             dtypes=self._totals["dtypes"],
-            schemes=_schemes(self._totals["schemes"]),
+            schemes={} if unsized else _schemes(self._totals["schemes"]),
             layers=layers,
             lines=self._lines,
             problems=tuple(self.problems) + tuple(_note(text, head) for text in head["notes"]),

@@ -38,7 +38,8 @@ def _model_blocks(model: Model, view: View) -> Iterator[Block]:
     yield Words(provenance(model))
     if model.layers:
         yield Words("")
-        table, left_out = layer_table(model, list(model.schemes), view)
+        schemes = dict.fromkeys(name for layer in model.layers for name in layer.schemes)
+        table, left_out = layer_table(model, list(model.schemes or schemes), view)
         yield table
         if left_out:
             yield Words(f"… and {left_out} more; --top shows more", "quiet")

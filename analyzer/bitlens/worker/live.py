@@ -10,7 +10,7 @@ import torch
 
 from bitlens.backends.facts import KEPT_HEAD, KEPT_IN_FLOAT32, KEPT_LAST, LayerFacts, TensorFacts
 from bitlens.worker import tensors
-from bitlens.worker.failure import Refused
+from bitlens.worker.failure import Failure, Refused
 from bitlens.worker.loads import Loads, Read
 from bitlens.worker.stream import MAX_LAYERS, LayerSource, Stream, dtypes_of
 from bitlens.worker.trace import Before, Constructions, Place
@@ -18,17 +18,30 @@ from bitlens.worker.trace import Before, Constructions, Place
 
 def measure(model: torch.nn.Module, stream: Stream, seen: Constructions, loads: Loads, device: str) -> None:
     """Send every layer of `model`, the lines that constructed its modules, and the totals."""
-    layers = _Layers(model, seen, loads).sources()
+    found = _Layers(model, seen, loads)
+    layers = found.sources()
     weights, source = _weights(model, layers, loads)
     stream.begin(
         **{"class": type(model).__name__},
         weights=weights,
         weights_from=source,
         layers=len(layers),
+        unsized=sorted({kind for kinds in found.unsized.values() for kind in kinds}),
         notes=loads.notes,
     )
+    if found.unsized:
+        stream.problem(_unsized(model, list(found.unsized), seen), "warning")
     stream.layers(layers, device)
     stream.end(lines_of(model, seen.place), dtypes_of(layers))
+
+
+def _unsized(model: torch.nn.Module, paths: list[str], seen: Constructions) -> Failure:
+    """Which layers wait for an input, on the line of the first of them."""
+    named = ", ".join(path or "the model itself" for path in paths[:5]) + (", …" if len(paths) > 5 else "")
+    size = "the size of 1 layer is" if len(paths) == 1 else f"the sizes of {len(paths)} layers are"
+    place = seen.place(model.get_submodule(paths[0]))
+    message = f"{size} not known before the first input, from which lazy modules take it: {named}"
+    return Failure("unknown-size", message, *(place or ()))
 
 
 class _Layers:
@@ -41,12 +54,18 @@ class _Layers:
         self._ties = tensors.Ties()
         self._fresh = _fresh(model, loads)
         self._kept = kept_in_float(model)
+        self.unsized: dict[str, set[str]] = {}
+        """Layers that get their sizes with their first input, and the kinds of tensors that wait for it."""
 
     def sources(self) -> list[LayerSource]:
-        """Raises Refused beyond MAX_LAYERS."""
+        """Those that have sizes. Raises Refused beyond MAX_LAYERS."""
         layers: list[LayerSource] = []
         for path, module in self._model.named_modules():
             own = list(tensors.owned(module))
+            waiting = {item.kind for item in own if not tensors.has_size(item.tensor)}
+            if waiting:
+                self.unsized[path] = set(waiting)
+                continue
             if own and len(layers) == MAX_LAYERS:
                 message = f"the model has more than {MAX_LAYERS:,} layers; name a part of it with --model"
                 raise Refused("too-many-layers", message)
@@ -191,11 +210,12 @@ def _own(module: torch.nn.Module) -> list[torch.Tensor]:
 
 def _line(at: Place, paths: list[str], below: dict[str, dict[int, torch.Tensor]]) -> dict[str, Any]:
     distinct = {key: tensor for path in paths for key, tensor in below[path].items()}.values()
+    made = {"file": at[0], "line": at[1], "paths": paths, "count": len(paths)}
+    if not all(map(tensors.has_size, distinct)):
+        waiting = {"certainty": "unknown", "missing": "the first input"}
+        return {**made, "parameters": None, "bytes": None, **waiting}
     return {
-        "file": at[0],
-        "line": at[1],
-        "paths": paths,
-        "count": len(paths),
+        **made,
         "parameters": sum(_product(tensors.shape_of(p)) for p in distinct),
         "bytes": sum(tensors.stored_bytes(p) for p in distinct),
         "certainty": "exact",

@@ -18,6 +18,11 @@ class Owned(NamedTuple):
     tensor: torch.Tensor
 
 
+def has_size(tensor: torch.Tensor) -> bool:
+    """Whether it has a shape: the tensors of a lazy module have none before its first input."""
+    return not isinstance(tensor, _Lazy)
+
+
 def dtype_name(tensor: Any) -> str:
     """torch's dtype name, or for a quantized tensor the name that its library gives the format."""
     qtype = getattr(tensor, "qtype", None)
@@ -58,13 +63,7 @@ def stored_bytes(tensor: Any) -> int:
 
 
 def _plain_bytes(tensor: torch.Tensor) -> int:
-    return _numel(tensor) * tensor.element_size()
-
-
-def _numel(tensor: torch.Tensor) -> int:
-    if isinstance(tensor, _Lazy):
-        return 0  # a lazy module's tensor has no shape before its first input
-    return tensor.numel()
+    return tensor.numel() * tensor.element_size()
 
 
 def _torch_quantized_bytes(tensor: torch.Tensor) -> int:
@@ -94,9 +93,7 @@ def _bitsandbytes_state(tensor: Any) -> list[torch.Tensor]:
 
 
 def shape_of(tensor: torch.Tensor) -> tuple[int, ...]:
-    """Logical shape; empty for the tensor of a lazy module."""
-    if isinstance(tensor, _Lazy):
-        return ()
+    """Logical shape."""
     logical = getattr(getattr(tensor, "quant_state", None), "shape", None)
     return tuple(logical if logical is not None else tensor.shape)
 
@@ -153,6 +150,6 @@ class Ties:
         yield ("object", id(tensor))
         if tensor.device.type == "meta" or is_quantized(tensor):
             return
-        if isinstance(tensor, _Lazy) or tensor.numel() == 0:
+        if tensor.numel() == 0:
             return
         yield ("memory", tensor.device, tensor.data_ptr(), tuple(tensor.shape), tensor.stride(), tensor.dtype)

@@ -7,7 +7,8 @@ The worker answers each job with events `{"event": NAME, ...}`:
 
     started      torch is loaded and the job begins; its time limit counts from here
     environment  python, executable, torch, device, device_name, libraries
-    model        name, class, file, line, weights, weights_from, layers (how many will follow)
+    model        name, class, file, line, weights, weights_from, layers (how many will follow), unsized (the
+                 kinds of tensors that have no size before the first input, for which no layer follows)
     estimate     as layer, from sampled rows: a first answer, one for each layer in the model's order
     layer        one layer in the form of the JSON document; the largest first where estimates came before
     lines        lines of the model in the form of the JSON document

@@ -41,7 +41,10 @@ def nn_classes(machine: Machine) -> dict[str, Any]:
         classes[name].ns["from_pretrained"] = ClassMethod(native)
     for name, (base, left_out) in LAZY.items():
         row = next(row for row in ROWS if row.name == base)
-        lazy = Row(name, tuple(p for p in row.parameters if p[0] != left_out), row.tensors)
+        # A lazy norm has by default what no InstanceNorm has: weights and running statistics.
+        given = dict.fromkeys(("affine", "track_running_stats"), True)
+        kept = tuple((p[0], given.get(p[0], p[1])) for p in row.parameters if p[0] != left_out)
+        lazy = Row(name, kept, row.tensors)
         classes[name] = _layer_class(machine, lazy, classes[base], left_out)
     for name in LOSSES:
         classes[name] = _loss_class(machine, name, module)
