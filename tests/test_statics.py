@@ -266,8 +266,11 @@ def test_functions_that_build_by_their_defaults_stand_for_classes_that_need_argu
     program = program_of(ZOO, tmp_path / "zoo.py")
     space: dict[str, Any] = {}
     exec(compile(ZOO, "zoo.py", "exec"), space)
-    found = {one.root: one.model.parameters for one in static_models(program, Reading())}
+    made = list(static_models(program, Reading()))
+    found = {one.root: one.model.parameters for one in made}
     names = ["net2", "net5", "Head"]
+    lines = [ZOO[: ZOO.index(start)].count("\n") + 1 for start in ("def net2", "def net5", "class Head")]
+    assert [one.model.line for one in made] == lines
     assert found == {name: sum(p.numel() for p in space[name]().parameters()) for name in names}
     nothing_built = ZOO.replace("n=3", "n").replace("print(net2())", "pass")
     with pytest.raises(BitlensError, match="--model 'net5'"):

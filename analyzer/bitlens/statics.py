@@ -151,8 +151,8 @@ def _of_root(program: Program, how: Reading, name: str, wanted: Configuration | 
         text=program.text,
     )
     model = to_model(made)
-    # A function may give what no class of this file is.
-    line = _assigned_on(program, name) or model.line or _definitions(program).get(name)
+    # A function's model stands where its defaults do, as in what the worker builds of it.
+    line = _assigned_on(program, name) or _definitions(program).get(name) or model.line
     return Static(name, replace(model, line=line), bool(made.modules))
 
 
