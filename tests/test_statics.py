@@ -341,3 +341,50 @@ def test_a_lazy_layer_has_no_size_before_its_first_input_and_the_others_are_meas
         assert lines == {7: ("unknown", None), 8: ("unknown", None), 9: ("exact", 55)}
         assert [problem.code for problem in model.problems] == ["unknown-size"]
     assert ": waiting, norm" in found.problems[0].message
+
+
+ASSEMBLED = """\
+import torch
+from torch import nn
+from torch.nn import Linear, Sequential
+
+
+def build(n=50):
+    return nn.Sequential(nn.Linear(n, n), norm(n))
+
+
+def norm(n=8):
+    return nn.LayerNorm(n)
+
+
+def whole(n=4):
+    layers = [Linear(n, n), nn.ReLU()]
+    return _wrapped(layers)
+
+
+def _wrapped(layers):
+    return Sequential(*layers, torch.nn.Linear(3, 3))
+
+
+def count(n=3):
+    return sum(p.numel() for p in nn.Linear(n, n).parameters())
+
+
+def loss():
+    return nn.CrossEntropyLoss()
+
+
+def sized(n):
+    return nn.Linear(n, n)
+"""
+
+
+def test_functions_that_build_layers_of_torch_stand_for_models_that_nobody_builds(tmp_path: Path) -> None:
+    """Helpers of others, and what gives no model or needs an argument, do not."""
+    program = program_of(ASSEMBLED, tmp_path / "assembled.py")
+    space: dict[str, Any] = {}
+    exec(ASSEMBLED, space)
+    found = [(one.root, one.model.line, one.model.parameters) for one in static_models(program, Reading())]
+    assert found == [(name, line, parameters(space[name]())) for name, line in (("build", 6), ("whole", 14))]
+    with pytest.raises(BitlensError, match="--model '"):
+        buildable(program, Reading())

@@ -313,6 +313,15 @@ class TestABudget:
         assert check("net.py", "--measure") == 1
         assert "BL502 `build` takes 4.20 MB" in capsys.readouterr().out
 
+    def test_a_function_in_a_file_without_classes(
+        self, folder: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        function = "from torch import nn\n\n\ndef build(n=5000):\n    return nn.Sequential(nn.Linear(n, n))\n"
+        (folder / "net.py").write_text(function)
+        self.budget(folder, "4MB")
+        assert check("net.py") == 1
+        assert "net.py:4:1: warning: BL502 `build` takes 100 MB" in capsys.readouterr().out
+
     def test_in_a_notebook(self, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
         lines = self.PROGRAM.splitlines(keepends=True)
         cells = [{"cell_type": "code", "source": part, "metadata": {}} for part in (lines[:12], lines[12:])]

@@ -189,6 +189,11 @@ class _Slicer:
 
     def _offer(self) -> str:
         classes = self.knowledge.module_classes()
+        ready = [
+            f for f in self.knowledge.functions if self.analysis.models.returned(f) and not self._missing(f)
+        ]
+        if not classes and ready:
+            return f"Name a function that builds one: --model '{ready[-1]}'."
         if not classes:
             named = [candidate.name for candidate in self.candidates]
             return (
@@ -197,9 +202,6 @@ class _Slicer:
                 else "Give a file that defines or loads a torch model."
             )
         listed = ", ".join(list(classes)[:_MOST_LISTED]) + (", …" if len(classes) > _MOST_LISTED else "")
-        ready = [
-            f for f in self.knowledge.functions if self.analysis.models.returned(f) and not self._missing(f)
-        ]
         if ready:
             return f"Its classes: {listed}. Name a function that builds one: --model '{ready[-1]}'."
         name = (self._roots() or list(classes))[-1]

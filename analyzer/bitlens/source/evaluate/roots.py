@@ -21,6 +21,7 @@ from bitlens.source.evaluate.values import (
 )
 from bitlens.source.hollow import filled
 from bitlens.source.statements import SourceFile
+from bitlens.source.torch_names import WITHOUT_PARAMETERS
 from bitlens.source.tree import children, walk
 
 if TYPE_CHECKING:
@@ -52,10 +53,9 @@ def find_roots(machine: Machine, module: Namespace, source: SourceFile) -> Roots
     if variables:
         return Roots(variables)
     classes: dict[str, ClassValue] = {}
-    used: set[str] = set()
-    nodes = [node for statement in source.statements for node in statement.nodes]
-    for node in nodes:
-        used |= _used_names(node)
+    naming = [(node, _used_names(node)) for statement in source.statements for node in statement.nodes]
+    used = {name for _, names in naming for name in names}
+    for node, _ in naming:
         if isinstance(node, ast.ClassDef):
             value = module.vars.get(node.name)
             value = value.force() if type(value) is Lazy else value
@@ -64,34 +64,68 @@ def find_roots(machine: Machine, module: Namespace, source: SourceFile) -> Roots
     bases = {base.name for cls in classes.values() for base in cls.mro[1:] if isinstance(base, ClassValue)}
     free = [name for name in classes if name not in used]
     unused = [name for name in free if name not in bases] or free
-    return Roots((), tuple(unused), _factories(nodes, set(classes)), tuple(classes))
+    return Roots((), tuple(unused), _factories(machine, module, naming, set(classes)), tuple(classes))
 
 
-def _factories(nodes: Sequence[ast.stmt], classes: set[str]) -> tuple[str, ...]:
+def _is_layer(machine: Machine, module: Namespace, called: ast.expr) -> bool:
+    """Whether a call is that of a class of torch.nn that holds weights or other layers."""
+    names: list[str] = []
+    while isinstance(called, ast.Attribute):
+        names.append(called.attr)
+        called = called.value
+    if not isinstance(called, ast.Name) or [*names, called.id][0] in WITHOUT_PARAMETERS:
+        return False
+    found = module.vars.get(called.id, MISSING)
+    found = found.force() if type(found) is Lazy else found
+    for name in reversed(names):
+        found = machine.getattr(found, name, MISSING) if type(found) is Namespace else MISSING
+    return isinstance(found, ClassValue) and found in machine.torch_classes.values()
+
+
+def _factories(
+    machine: Machine, module: Namespace, naming: Sequence[tuple[ast.stmt, set[str]]], classes: set[str]
+) -> tuple[str, ...]:
     """Functions like `resnet18()`: they need no argument, give something back, and name a module class of the
-    file or another function that does.
+    file, build layers of torch, or name another function that does.
+
+    One that only has layers of torch is left out where a class or another such function uses it.
     """
-    functions = {node.name: node for node in nodes if isinstance(node, ast.FunctionDef)}
-    waiting = {name: _used_names(node) for name, node in functions.items() if _gives(node)}
-    building, found = set(classes), list(classes)
+    functions = {node.name: node for node, _ in naming if isinstance(node, ast.FunctionDef)}
+    giving = {
+        node.name: names for node, names in naming if isinstance(node, ast.FunctionDef) and _gives(node)
+    }
+    assembling = {name for name in giving if _assembles(machine, module, functions[name])}
+    helpers = {name for node, names in naming if isinstance(node, ast.ClassDef) for name in names}
+    helpers = helpers.union(*giving.values())
+    building = _reaching(giving, classes) | (_reaching(giving, assembling) | assembling) - helpers
+    return tuple(name for name, node in functions.items() if name in building and _is_ready(node))
+
+
+def _reaching(giving: dict[str, set[str]], sources: set[str]) -> set[str]:
+    """Functions that name one of the sources, or another such function."""
+    reached: set[str] = set()
+    found = sources
     while found:
-        found = [name for name, used in waiting.items() if not building.isdisjoint(used)]
-        building.update(found)
-        waiting = {name: used for name, used in waiting.items() if name not in building}
-    return tuple(
-        name
-        for name, node in functions.items()
-        if name in building and not name.startswith("_") and not _needs_arguments(node.args)
-    )
+        found = {name for name, used in giving.items() if name not in reached and not used.isdisjoint(found)}
+        reached |= found
+    return reached
+
+
+def _assembles(machine: Machine, module: Namespace, function: ast.FunctionDef) -> bool:
+    """Whether a function builds layers of torch itself."""
+    calls = (part.func for part in walk(filled(function)) if isinstance(part, ast.Call))
+    return any(_is_layer(machine, module, called) for called in calls)
 
 
 def _gives(node: ast.FunctionDef) -> bool:
     return any(isinstance(part, ast.Return) and part.value is not None for part in walk(filled(node)))
 
 
-def _needs_arguments(arguments: ast.arguments) -> bool:
-    positional = [*arguments.posonlyargs, *arguments.args]
-    return len(positional) > len(arguments.defaults) or None in arguments.kw_defaults
+def _is_ready(node: ast.FunctionDef) -> bool:
+    """Whether a function is for others to call, and can be called without arguments."""
+    positional = [*node.args.posonlyargs, *node.args.args]
+    needs = len(positional) > len(node.args.defaults) or None in node.args.kw_defaults
+    return not needs and not node.name.startswith("_")
 
 
 def _used_names(node: ast.stmt) -> set[str]:
