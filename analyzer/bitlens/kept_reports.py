@@ -60,7 +60,7 @@ def _files(path: Path, options: Options) -> Iterator[Path]:
     if path.is_dir() and measuring.is_checkpoint(path):
         yield from (child for child in path.iterdir() if child.is_file())
     elif path.is_file() and path.suffix not in (".py", ".ipynb"):
-        several = path.suffix == ".json" or "-of-" in path.name
+        several = path.suffix == ".json" or "-of-" in path.name or (path.parent / "config.json").is_file()
         yield from (child for child in path.parent.iterdir() if child.is_file()) if several else (path,)
     else:
         return

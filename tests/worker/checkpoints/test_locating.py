@@ -155,6 +155,22 @@ def test_precedence_is_that_of_transformers(tmp_path: Path) -> None:
         (tmp_path / name).unlink()
 
 
+def test_a_config_beside_a_file_of_the_model_describes_it(tmp_path: Path) -> None:
+    """By the names that the libraries write, else where the folder itself would open this file."""
+    (tmp_path / "config.json").write_text("{}")
+    theirs = [*ORDER, "model.fp16.safetensors", "diffusion_pytorch_model.non_ema.bin"]
+    others = ["weights.pt", "adapter_model.safetensors", "mmproj.gguf", "model-00001-of-00002.safetensors"]
+    for name in theirs + others:
+        (tmp_path / name).touch()
+    folders = {name: locate(str(tmp_path / name))[1] for name in theirs + others}
+    assert folders == {**dict.fromkeys(theirs, str(tmp_path)), **dict.fromkeys(others)}
+    for name in theirs + others[1:]:
+        (tmp_path / name).unlink()
+    assert locate(str(tmp_path / "weights.pt")) == (str(tmp_path / "weights.pt"), str(tmp_path))
+    (tmp_path / "config.json").unlink()
+    assert locate(str(tmp_path / "weights.pt"))[1] is None
+
+
 def test_what_a_trainer_saves_besides_is_no_model(tmp_path: Path) -> None:
     for name in ("weights.pt", "optimizer.pt", "scaler.pt", "rng_state.pth", "rng_state_1.pth"):
         torch.save({"w": torch.ones(2)}, tmp_path / name)

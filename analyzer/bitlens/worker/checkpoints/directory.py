@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,10 @@ _OTHERS = (
     (".bin.index.json",),
     (".bin", ".pt", ".pth", ".ckpt"),
 )
+_OF_THE_MODEL = re.compile(
+    r"((diffusion_)?pytorch_)?model(\.\w+)?\.(safetensors|bin)(\.index(\.\w+)?\.json)?", re.ASCII
+)
+"""What transformers and diffusers call a model's weights, also its variants (`model.fp16.safetensors`)."""
 _NOT_WEIGHTS = re.compile(r"(training_args|optimizer|scheduler|scaler|rng_state(_\d+)?)\.(bin|pth?)")
 """What a trainer saves beside a model."""
 
@@ -37,6 +42,18 @@ def read_config(folder: str) -> dict[str, Any] | None:
     """The folder's config.json, or None if it has none."""
     path = Path(folder, "config.json")
     return read_object(str(path), "config.json") if path.is_file() else None
+
+
+def is_described(file: str) -> bool:
+    """Whether a config.json beside `file` is that of its model: not of adapters, exports, others."""
+    folder, name = str(Path(file).parent), Path(file).name
+    if not Path(folder, "config.json").is_file() or name.endswith(".gguf"):
+        return False
+    if _OF_THE_MODEL.fullmatch(name):
+        return True
+    with suppress(CheckpointError):
+        return Path(checkpoint_file(folder)).name == name
+    return False
 
 
 def checkpoint_file(folder: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from bitlens.worker.checkpoints.base import Checkpoint, CheckpointError, open_regular
-from bitlens.worker.checkpoints.directory import checkpoint_file
+from bitlens.worker.checkpoints.directory import checkpoint_file, is_described
 from bitlens.worker.checkpoints.gguf import GgufFile
 from bitlens.worker.checkpoints.hub import is_hub_id, snapshot_folder
 from bitlens.worker.checkpoints.safetensors import SafetensorsFile
@@ -21,7 +21,7 @@ def locate(target: str) -> tuple[str, str | None]:
     if Path(target).is_dir():
         folder = target
     elif Path(target).exists() or not is_hub_id(target):
-        return target, None
+        return target, str(Path(target).parent) if is_described(target) else None
     else:
         folder = snapshot_folder(target)
     described = Path(folder, "config.json").is_file()
