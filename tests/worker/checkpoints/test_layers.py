@@ -16,7 +16,7 @@ from bitlens.worker.checkpoints.base import CheckpointError
 from bitlens.worker.checkpoints.from_config import build_from_config
 from bitlens.worker.checkpoints.infer import is_embedding
 from bitlens.worker.checkpoints.keys import _match_renamed, _names, _older_renaming
-from bitlens.worker.checkpoints.layers import CheckpointModel, describe, iterate_layers
+from bitlens.worker.checkpoints.layers import CheckpointModel, describe, infer_layers, iterate_layers
 from bitlens.worker.checkpoints.opening import locate, open_checkpoint
 from torch import nn
 
@@ -218,6 +218,105 @@ def test_a_quantized_weight_is_what_it_was_and_takes_what_its_codes_and_scales_t
     assert {t["dtype"] for t in tensors} == {method, "float32"}
     stored = safetensors.torch.load_file(tmp_path / "after" / "model.safetensors").values()
     assert sum(t["bytes"] for t in tensors if t["kind"] == "parameter") == sum(t.nbytes for t in stored)
+    with open_checkpoint(str(tmp_path / "after" / "model.safetensors")) as checkpoint:
+        bare = {layer.path: layer for layer in infer_layers(checkpoint)}
+    for layer in found.layers:
+        own = [t for t in layer.tensors if t["kind"] == "parameter"]
+        assert not own or (bare[layer.path].tensors, bare[layer.path].stored) == (own, layer.stored)
+
+
+def tensors_of(state: dict[str, torch.Tensor], folder: Path) -> list[tuple[Any, ...]]:
+    safetensors.torch.save_file(state, folder / "w.safetensors")
+    with open_checkpoint(str(folder / "w.safetensors")) as checkpoint:
+        (layer,) = infer_layers(checkpoint)
+    assert layer.stored == {t["name"] for t in layer.tensors if t["dtype"] == "float32"}
+    return [(layer.type, t["name"], t["kind"], t["shape"], t["dtype"], t["bytes"]) for t in layer.tensors]
+
+
+INT32, INT8, FP8 = torch.int32, torch.int8, torch.float8_e4m3fn
+PARTS: dict[str, tuple[str, dict[str, torch.Tensor]]] = {
+    "GPTQ": (
+        "gptq",
+        {
+            "qweight": torch.zeros(8, 96, dtype=INT32),
+            "qzeros": torch.zeros(2, 12, dtype=INT32),
+            "scales": torch.ones(2, 96).half(),
+            "g_idx": torch.zeros(64, dtype=INT32),
+        },
+    ),
+    "GPTQ, 3 bits": (
+        "gptq",
+        {
+            "qweight": torch.zeros(6, 96, dtype=INT32),
+            "qzeros": torch.zeros(2, 9, dtype=INT32),
+            "scales": torch.ones(2, 96).half(),
+        },
+    ),
+    "AWQ": (
+        "gptq",
+        {
+            "qweight": torch.zeros(64, 12, dtype=INT32),
+            "qzeros": torch.zeros(2, 12, dtype=INT32),
+            "scales": torch.ones(2, 96).half(),
+        },
+    ),
+    "quanto": (
+        "quanto",
+        {
+            "weight._data": torch.zeros(96, 64, dtype=INT8),
+            "weight._scale": torch.ones(96, 1),
+            "input_scale": torch.ones(()),
+        },
+    ),
+    "quanto, 4 bits": (
+        "quanto",
+        {
+            "weight._data._data": torch.zeros(48, 64, dtype=torch.uint8),
+            "weight._scale": torch.ones(96, 1),
+            "weight._shift": torch.ones(96, 1),
+        },
+    ),
+    "compressed-tensors": (
+        "compressed-tensors",
+        {
+            "weight_packed": torch.zeros(96, 8, dtype=INT32),
+            "weight_scale": torch.ones(96, 1),
+            "weight_shape": torch.tensor([96, 64]),
+        },
+    ),
+    "FP8": ("fp8", {"weight": torch.zeros(96, 64, dtype=FP8), "weight_scale": torch.ones(96, 1)}),
+    "FP8 in blocks": (
+        "fp8",
+        {"weight": torch.zeros(96, 64, dtype=FP8), "weight_scale_inv": torch.ones(1, 1)},
+    ),
+}
+
+
+@pytest.mark.parametrize("case", PARTS)
+def test_what_a_bare_file_has_of_a_quantized_weight_is_one_parameter(tmp_path: Path, case: str) -> None:
+    method, parts = PARTS[case]
+    state = {f"net.x.{name}": tensor for name, tensor in {**parts, "bias": torch.ones(96)}.items()}
+    weight = ("Linear", "weight", "parameter", (96, 64), method, sum(t.nbytes for t in parts.values()))
+    bias = ("Linear", "bias", "parameter", (96,), "float32", 96 * 4)
+    assert sorted(tensors_of(state, tmp_path)) == [bias, weight]
+
+
+@pytest.mark.parametrize(
+    "said", ["[" * 60_000, '{"shape": [1e9, 1]}', '{"shape": [-1, 64]}', '{"shape": [9999999]}']
+)
+def test_a_shape_that_cannot_be_is_that_of_the_codes(tmp_path: Path, said: str) -> None:
+    state = {
+        "x.weight": torch.zeros(32, 1, dtype=torch.uint8),
+        "x.weight.absmax": torch.ones(1),
+        "x.weight.quant_state.bitsandbytes__nf4": torch.tensor(list(said.encode()), dtype=torch.uint8),
+    }
+    ((_, name, _, shape, dtype, _),) = tensors_of(state, tmp_path)
+    assert (name, shape, dtype) == ("weight", (32, 1), "bitsandbytes")
+
+
+def test_names_alone_make_no_quantized_weight(tmp_path: Path) -> None:
+    state = {"x.weight": torch.ones(3, 2), "x.weight_scale": torch.ones(3), "x.logit_scale": torch.ones(())}
+    assert {name for _, name, *_ in tensors_of(state, tmp_path)} == {"weight", "weight_scale", "logit_scale"}
 
 
 def test_a_weight_of_which_the_file_has_codes_and_scales_alone(tmp_path: Path) -> None:

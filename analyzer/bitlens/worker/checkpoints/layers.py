@@ -14,6 +14,7 @@ from bitlens.worker.checkpoints.base import Checkpoint, CheckpointError, TensorI
 from bitlens.worker.checkpoints.from_config import build_from_config
 from bitlens.worker.checkpoints.infer import class_bases, dotted_bases, is_buffer, module_type
 from bitlens.worker.checkpoints.keys import Matched, Source, match
+from bitlens.worker.checkpoints.quantized import QuantizedWeight, quantized_weights
 
 INFERRED = "type inferred from the names and shapes of its tensors"
 
@@ -84,35 +85,61 @@ def _stored_bytes(checkpoint: Checkpoint, names: Iterable[str]) -> int:
 
 def infer_layers(checkpoint: Checkpoint) -> list[CheckpointLayer]:
     """Layers of a bare weights file: names are grouped by all but their last part."""
-    groups: dict[str, list[TensorInfo]] = {}
+    quantized = quantized_weights(checkpoint)
+    owners = {key: owner for owner, weight in quantized.items() for key in weight.parts.values()}
+    groups: dict[str, dict[str, TensorInfo | QuantizedWeight]] = {}
     first: dict[Hashable, str] = {}
     for name in checkpoint.names():
-        groups.setdefault(name.rpartition(".")[0], []).append(checkpoint.info(name))
+        path, _, last = name.rpartition(".")
+        path, last = owners.get(name, (path, last))
+        groups.setdefault(path, {})[last] = quantized.get((path, last)) or checkpoint.info(name)
         first.setdefault(checkpoint.storage_key(name), name)
     ties = {name: first[checkpoint.storage_key(name)] for name in checkpoint.names()}
     parts = [path.split(".") for path in groups]
     inner = {".".join(names[:depth]) for names in parts for depth in range(len(names))}
-    layers = [_inferred_layer(checkpoint, path, infos, ties) for path, infos in groups.items()]
+    layers = [_inferred_layer(checkpoint, path, found, ties) for path, found in groups.items()]
     return [replace(layer, leaf=layer.path not in inner) for layer in layers]
 
 
 def _inferred_layer(
-    checkpoint: Checkpoint, path: str, infos: list[TensorInfo], ties: Mapping[str, str]
+    checkpoint: Checkpoint,
+    path: str,
+    own: Mapping[str, TensorInfo | QuantizedWeight],
+    ties: Mapping[str, str],
 ) -> CheckpointLayer:
-    last = {info.name.rpartition(".")[2]: info for info in infos}
-    found = module_type(path, {name: info.shape for name, info in last.items()})
-    tensors = [_inferred_tensor(name, info, ties[info.name]) for name, info in last.items()]
+    found = module_type(path, {name: tensor.shape for name, tensor in own.items()})
+    stored = {name: info for name, info in own.items() if isinstance(info, TensorInfo)}
+    quantized = {name: weight for name, weight in own.items() if isinstance(weight, QuantizedWeight)}
+    tensors = [
+        _quantized_tensor(name, quantized[name])
+        if name in quantized
+        else _inferred_tensor(name, stored[name], ties[stored[name].name])
+        for name in own
+    ]
+    parts = [part for weight in quantized.values() for part in weight.parts]
     note = INFERRED if found else "type not known: its tensors' names and shapes do not tell"
     return CheckpointLayer(
         path,
         found or "Module",
         class_bases(found),
         tensors,
-        lambda name: checkpoint.read(last[name].name),
-        frozenset(last),
-        note,
-        origins={name: (info.file, info.name) for name, info in last.items()},
+        lambda name: checkpoint.read(stored[name].name),
+        frozenset(stored),
+        "; ".join(filter(None, (note, _note([], parts)))),
+        origins={name: (info.file, info.name) for name, info in stored.items()},
     )
+
+
+def _quantized_tensor(name: str, weight: QuantizedWeight) -> dict[str, Any]:
+    return {
+        "name": name,
+        "kind": "parameter",
+        "shape": weight.shape,
+        "dtype": weight.method,
+        "bytes": weight.bytes,
+        "requires_grad": True,
+        "tied_to": None,
+    }
 
 
 def _inferred_tensor(name: str, info: TensorInfo, owner: str) -> dict[str, Any]:
