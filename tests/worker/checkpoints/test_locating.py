@@ -102,6 +102,47 @@ def test_gguf_split_opens_from_any_part(tmp_path: Path) -> None:
     assert code_of(tmp_path / "m-00002-of-00002.gguf") == "missing-shard"
 
 
+@pytest.mark.parametrize("kind", ["safetensors", "bin"])
+def test_shards_without_an_index_are_joined_where_all_are_there(
+    sharded: Path, tmp_path: Path, kind: str
+) -> None:
+    if kind == "bin":
+        bin_shards(tmp_path)
+    for path in [*sharded.glob("model-*"), sharded / "config.json"] if kind == "safetensors" else ():
+        shutil.copy(path, tmp_path)
+    expected = tiny().state_dict()
+    (tmp_path / "pytorch_model.bin.index.json").unlink(missing_ok=True)
+    files = sorted(tmp_path.glob(f"*.{kind}"))
+    described = str(tmp_path) if kind == "safetensors" else None
+    assert locate(str(tmp_path)) == (str(files[0]), described)
+    for target in (tmp_path, files[1]):
+        assert locate(str(target))[1] == described
+        with open_checkpoint(str(target)) as checkpoint:
+            assert checkpoint.files == [str(file) for file in files]
+            assert {name: checkpoint.info(name).shape for name in checkpoint.names()} == {
+                name: tuple(tensor.shape) for name, tensor in expected.items()
+            }
+    files[0].unlink()
+    with pytest.raises(
+        CheckpointError, match=f"1 of {len(files)} shards are missing: {files[0].name}.*give"
+    ) as caught:
+        open_checkpoint(str(tmp_path))
+    assert caught.value.code == "missing-shard"
+    with open_checkpoint(str(files[1])) as checkpoint:
+        assert checkpoint.files == [str(files[1])]
+    assert locate(str(files[1]))[1] is None
+
+
+def test_numbers_that_cannot_be_are_no_split(tmp_path: Path) -> None:
+    for name in ("m-00001-of-00000.safetensors", "m-00003-of-00002.safetensors"):
+        path = tmp_path / name
+        safetensors.torch.save_file({"w": torch.ones(2)}, path)
+        for target in (tmp_path, path):
+            with open_checkpoint(str(target)) as checkpoint:
+                assert checkpoint.files == [str(path)]
+        path.unlink()
+
+
 def test_a_missing_shard_is_named(folder: Path) -> None:
     shard = sorted(folder.glob("*.safetensors"))[1]
     shard.unlink()

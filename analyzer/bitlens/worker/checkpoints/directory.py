@@ -9,7 +9,7 @@ from typing import Any
 
 from bitlens.worker.checkpoints.base import CheckpointError
 from bitlens.worker.checkpoints.json_text import read_object
-from bitlens.worker.checkpoints.sharded import split_files
+from bitlens.worker.checkpoints.sharded import refuse_missing, split_files, unsplit
 
 _KNOWN = (
     "model.safetensors",
@@ -36,6 +36,7 @@ _OF_THE_MODEL = re.compile(
 """What transformers and diffusers call a model's weights, also its variants (`model.fp16.safetensors`)."""
 _NOT_WEIGHTS = re.compile(r"(training_args|optimizer|scheduler|scaler|rng_state(_\d+)?)\.(bin|pth?)")
 """What a trainer saves beside a model."""
+_WHAT_IS_MISSING = "Fetch them into the same folder, or give the path of a file that is there."
 
 
 def read_config(folder: str) -> dict[str, Any] | None:
@@ -49,7 +50,9 @@ def is_described(file: str) -> bool:
     folder, name = str(Path(file).parent), Path(file).name
     if not Path(folder, "config.json").is_file() or name.endswith(".gguf"):
         return False
-    if _OF_THE_MODEL.fullmatch(name):
+    if not all(Path(part).exists() for part in split_files(file)):
+        return False
+    if _OF_THE_MODEL.fullmatch(unsplit(name)):
         return True
     with suppress(CheckpointError):
         return Path(checkpoint_file(folder)).name == name
@@ -83,8 +86,10 @@ def _named_by_config(folder: str) -> str | None:
 
 
 def _single(candidates: list[str], folder: str) -> str:
-    """The only candidate, or the first file of the only GGUF split."""
+    """The only candidate, or the first file of the only split."""
     if len({split_files(name)[0] for name in candidates}) == 1:
+        files = [str(Path(folder, name)) for name in split_files(candidates[0])]
+        refuse_missing(files, folder, _WHAT_IS_MISSING)
         return candidates[0]
     listed = ", ".join(candidates[:8]) + (" …" if len(candidates) > 8 else "")
     message = f"The folder holds several checkpoints and no index: {listed}. Give the path of one of them."

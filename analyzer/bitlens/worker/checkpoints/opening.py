@@ -29,12 +29,15 @@ def locate(target: str) -> tuple[str, str | None]:
 
 
 def open_checkpoint(path: str) -> Checkpoint:
-    """Open a checkpoint file, a folder of one, or a hub id; CheckpointError where that is impossible."""
+    """Open a checkpoint file, a folder of one, or a hub id; CheckpointError where that is impossible.
+
+    One file of a split stands for all of them; where others are missing it is opened alone, if it can be.
+    """
     file, _ = locate(path)
     if file.endswith(".json"):
         return open_index(file, _open_file)
     files = split_files(file)
-    if len(files) > 1:
+    if len(files) > 1 and (file.endswith(".gguf") or all(Path(part).exists() for part in files)):
         shards = open_all(files, _open_file, {}, {}, file)
         shards.metadata = shards.shards[0].metadata
         return shards

@@ -1,4 +1,4 @@
-"""Several files that are one checkpoint, told by an index (`*.index.json`) or by llama.cpp's split names."""
+"""Several files that are one checkpoint, told by an index (`*.index.json`) or by their numbered names."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import torch
 from bitlens.worker.checkpoints.base import Checkpoint, CheckpointError, TensorInfo
 from bitlens.worker.checkpoints.json_text import read_object
 
+_SPLIT = re.compile(r"(.*)-([0-9]{5})-of-([0-9]{5})(\.(?:gguf|safetensors|bin))\Z", re.DOTALL)
 Opener = Callable[[str], Checkpoint]
 
 
@@ -104,13 +105,7 @@ def open_all(
     files: list[str], open_shard: Opener, metadata: dict[str, Any], owners: dict[str, str], path: str
 ) -> ShardedCheckpoint:
     """Open every file as a part of the checkpoint at `path`; closes all of them again when one fails."""
-    missing = [Path(file).name for file in files if not Path(file).exists()]
-    if missing:
-        names = ", ".join(missing[:5]) + (" …" if len(missing) > 5 else "")
-        message = (
-            f"{len(missing)} of {len(files)} shards are missing: {names}. Fetch them into the same folder."
-        )
-        raise CheckpointError("missing-shard", message, path)
+    refuse_missing(files, path)
     shards: list[Checkpoint] = []
     try:
         for file in files:
@@ -122,12 +117,28 @@ def open_all(
     return ShardedCheckpoint(shards, metadata, owners)
 
 
+def refuse_missing(files: list[str], path: str, way_out: str = "Fetch them into the same folder.") -> None:
+    """CheckpointError `missing-shard` where not all files of the checkpoint at `path` are there."""
+    missing = [Path(file).name for file in files if not Path(file).exists()]
+    if missing:
+        names = ", ".join(missing[:5]) + (" …" if len(missing) > 5 else "")
+        message = f"{len(missing)} of {len(files)} shards are missing: {names}. {way_out}"
+        raise CheckpointError("missing-shard", message, path)
+
+
 def split_files(path: str) -> list[str]:
-    """All files of a GGUF split (`name-00001-of-00003.gguf`) that `path` belongs to, or just `path`."""
-    match = re.match(r"(.*-)(\d{5})-of-(\d{5})\.gguf$", path, re.DOTALL)
+    """All files of the split (`name-00001-of-00003.gguf`) that `path` belongs to, or just `path`."""
+    match = _SPLIT.match(path)
     if match is None:
         return [path]
-    return [f"{match[1]}{number:05d}-of-{match[3]}.gguf" for number in range(1, int(match[3]) + 1)]
+    start, _, count, end = match.groups()
+    files = [f"{start}-{number:05d}-of-{count}{end}" for number in range(1, int(count) + 1)]
+    return files if path in files else [path]
+
+
+def unsplit(name: str) -> str:
+    """What a file would be called if it were not split."""
+    return _SPLIT.sub(r"\1\4", name)
 
 
 def _refuse_outside(file: str, index: str) -> None:
