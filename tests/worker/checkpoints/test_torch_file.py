@@ -52,6 +52,7 @@ def test_dtypes(tmp_path: Path, dtype: torch.dtype) -> None:
 
 
 STATE = net().state_dict()
+OPTIMIZER = {"state": {0: {"exp_avg": torch.ones(3)}}, "param_groups": [{"params": [0]}]}
 WRAPPED: dict[str, Any] = {
     "Lightning": {
         "epoch": 3,
@@ -79,8 +80,35 @@ def test_the_state_dict_is_found_in_what_trainers_save(tmp_path: Path, wrapping:
         ([torch.ones(3), torch.ones(2)], ["0", "1"]),
         ({"generator": {"w": torch.ones(3)}, "critic": {"w": torch.ones(3)}}, ["generator.w", "critic.w"]),
         ({7: torch.ones(3)}, ["7"]),
+        ({"models": {"G": STATE}}, [f"models.G.{name}" for name in STATE]),
+        ({"generator": {"state_dict": STATE}}, [f"generator.{name}" for name in STATE]),
+        ({"a": {"w": torch.ones(3)}, "b": {"state_dict": {"w": torch.ones(3)}}}, ["a.w", "b.w"]),
+        (
+            {"nets": {"model": {"w": torch.ones(3)}, "ema": {"w": torch.ones(3)}}},
+            ["nets.model.w", "nets.ema.w"],
+        ),
+        ({"state_dict": {"models": {"G": {"w": torch.ones(3)}}}, "epoch": 3}, ["models.G.w"]),
+        (
+            {
+                "nets": {"G": {"state_dict": {"w": torch.ones(3)}, "opt": OPTIMIZER}},
+                "optimizer_G": {"groups": [torch.ones(3)]},
+            },
+            ["nets.G.w"],
+        ),
     ],
-    ids=["tensor", "parameter", "list", "groups", "number as key"],
+    ids=[
+        "tensor",
+        "parameter",
+        "list",
+        "groups",
+        "number as key",
+        "two levels",
+        "wrapped in a group",
+        "beside one that is wrapped",
+        "a wrapper's name beside others",
+        "groups that are wrapped",
+        "optimizers",
+    ],
 )
 def test_other_containers(tmp_path: Path, obj: object, names: list[str]) -> None:
     with open_checkpoint(saved(tmp_path, obj)) as checkpoint:
@@ -102,6 +130,14 @@ def test_a_file_without_tensors(tmp_path: Path, obj: object) -> None:
     with pytest.raises(CheckpointError) as caught:
         open_checkpoint(saved(tmp_path, obj))
     assert caught.value.code == "no-tensors"
+
+
+def test_a_file_that_refers_to_itself_ends(tmp_path: Path) -> None:
+    groups: dict[str, object] = {"w": torch.ones(3)}
+    groups.update({f"g{number}": groups for number in range(300)})
+    with open_checkpoint(saved(tmp_path, groups)) as checkpoint:
+        assert checkpoint.names()[:2] == ["w", "g0.w"]
+        assert len(checkpoint.names()) == 301
 
 
 @FORMATS

@@ -18,6 +18,10 @@ from bitlens.worker.checkpoints.base import Checkpoint, CheckpointError, TensorI
 
 _WRAPPERS = ("state_dict", "model_state_dict", "model", "module", "net", "weights", "params")
 """Keys under which trainers put the state dict (Lightning, DeepSpeed, fairseq, hand-written loops)."""
+_TRAINING = re.compile("optim|schedul|scaler|rng_state", re.IGNORECASE)
+"""In the keys under which trainers put what is no model."""
+_MOST_GROUPS = 4
+"""Groups within groups that are looked into."""
 _MAX_EXPANSION = 1 << 24
 """Bytes that a tensor may span beyond its storage (an expanded view); more is a file that lies."""
 _MADV_DONTNEED = 4
@@ -88,8 +92,8 @@ class TorchFile(Checkpoint):
 def state_dict(loaded: object, path: str) -> dict[str, torch.Tensor]:
     """The named tensors in what torch.load gave: a tensor, a sequence or a dict, wrapped by a trainer or not.
 
-    One level of grouping (`{"generator": {...}, "discriminator": {...}}`, the weight and bias that a layer of
-    torch.ao packs) becomes a prefix of the names.
+    Groups (`{"generator": {...}, "discriminator": {...}}`, the weight and bias that a layer of torch.ao
+    packs) become prefixes of the names; those of optimizers and the like are left out.
     """
     for _ in range(4):
         wrapped = loaded if isinstance(loaded, dict) else {}
@@ -99,10 +103,7 @@ def state_dict(loaded: object, path: str) -> dict[str, torch.Tensor]:
         loaded = inner
     if isinstance(loaded, torch.Tensor):
         return {"tensor": loaded}
-    found: dict[str, torch.Tensor] = {}
-    for key, value in _items(loaded):
-        group = {str(key): value} if isinstance(value, torch.Tensor) else _prefixed(str(key), value)
-        found.update(group)
+    found = _grouped(loaded, _MOST_GROUPS, set())
     if not found:
         raise CheckpointError("no-tensors", "The file holds no tensors in a form that bitlens knows.", path)
     return found
@@ -125,8 +126,29 @@ def _has_direct(value: dict[Any, Any]) -> bool:
     return any(isinstance(item, torch.Tensor) for item in value.values())
 
 
-def _prefixed(prefix: str, value: object) -> dict[str, torch.Tensor]:
-    return {f"{prefix}.{key}": item for key, item in _items(value) if isinstance(item, torch.Tensor)}
+def _grouped(container: object, depth: int, seen: set[int]) -> dict[str, torch.Tensor]:
+    """Tensors by name, of inner groups with their prefix; a trainer's key around a single group is none.
+
+    Groups in a container are looked at once: a file that refers to itself takes no longer than its size.
+    """
+    found: dict[str, torch.Tensor] = {}
+    groups: list[tuple[str, dict[str, torch.Tensor]]] = []
+    inner = depth > 0 and id(container) not in seen
+    seen.add(id(container))
+    for key, value in _items(container):
+        if isinstance(value, torch.Tensor):
+            found[str(key)] = value
+        elif inner and not _is_training_state(key, value):
+            group = _grouped(value, depth - 1, seen)
+            groups += [(str(key), group)] if group else []
+            found.update({f"{key}.{name}": tensor for name, tensor in group.items()})
+    if len(groups) == 1 and groups[0][0] in _WRAPPERS and len(found) == len(groups[0][1]):
+        return groups[0][1]
+    return found
+
+
+def _is_training_state(key: object, value: object) -> bool:
+    return (isinstance(value, dict) and "param_groups" in value) or bool(_TRAINING.search(str(key)))
 
 
 def _is_zip(path: str) -> bool:
