@@ -354,6 +354,37 @@ class Net(nn.Module):
         self.register_buffer("step", torch.zeros(2))
 
 
+def test_of_what_was_saved_from_the_meta_device_the_size_is_known(tmp_path: Path) -> None:
+    state = dict(Net().state_dict())
+    state["body.0.weight"] = torch.empty(4, 4, device="meta")
+    state["embed.weight"] = state["head.weight"] = torch.empty(10, 4, device="meta")
+    torch.save(state, tmp_path / "w.pt")
+    with torch.device("meta"):
+        built = Net()
+    with open_checkpoint(str(tmp_path / "w.pt")) as checkpoint:
+        for found in (describe(checkpoint), describe(checkpoint, model=built)):
+            layer = next(layer for layer in found.layers if layer.path == "body.0")
+            assert [(t["name"], t["shape"], t["bytes"]) for t in layer.tensors] == [
+                ("weight", (4, 4), 64),
+                ("bias", (4,), 16),
+            ]
+            assert layer.stored == set(layer.origins) == {"bias"}
+            assert "saved without values: weight" in (layer.note or "")
+            assert found.problems == []
+
+
+def test_a_class_that_ties_what_was_saved_without_values(tmp_path: Path) -> None:
+    model = build("LlamaForCausalLM", {**SIZES, "tie_word_embeddings": True})
+    model.config.save_pretrained(tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps({**config, "architectures": ["LlamaForCausalLM"]}))
+    state = {name: torch.empty_like(tensor, device="meta") for name, tensor in model.state_dict().items()}
+    torch.save(state, tmp_path / "pytorch_model.bin")
+    found = described(tmp_path)
+    assert (own_bytes(found), found.problems) == (model.get_memory_footprint(), [])
+    assert not any(layer.stored for layer in found.layers)
+
+
 @pytest.mark.parametrize("prefix", ["", "module.", "_orig_mod.", "model."])
 def test_a_plain_module_and_its_state_dict(tmp_path: Path, prefix: str) -> None:
     """With the prefixes of DataParallel, torch.compile and Lightning."""

@@ -54,6 +54,10 @@ class Checkpoint(ABC):
     def read(self, name: str) -> torch.Tensor:
         """The values, shaped as in `info`. To be looked at, not written to: it may be a view of the file."""
 
+    def has_values(self, name: str) -> bool:
+        """Whether the file holds values of `name`, not its shape alone."""
+        return True
+
     def rows(self, name: str, drawn: Sequence[int]) -> torch.Tensor:
         """Some indices of the first dimension, in this order; a reader that can reads nothing else."""
         return self.read(name)[list(drawn)]

@@ -117,6 +117,8 @@ def _inferred_layer(
         for name in own
     ]
     parts = [part for weight in quantized.values() for part in weight.parts]
+    valued = frozenset(name for name, info in stored.items() if checkpoint.has_values(info.name))
+    empty = [name for name in stored if name not in valued]
     note = INFERRED if found else "type not known: its tensors' names and shapes do not tell"
     return CheckpointLayer(
         path,
@@ -124,9 +126,9 @@ def _inferred_layer(
         class_bases(found),
         tensors,
         lambda name: checkpoint.read(stored[name].name),
-        frozenset(stored),
-        "; ".join(filter(None, (note, _note([], parts)))),
-        origins={name: (info.file, info.name) for name, info in stored.items()},
+        valued,
+        "; ".join(filter(None, (note, _note([], parts, empty)))),
+        origins={name: (info.file, info.name) for name, info in stored.items() if name in valued},
     )
 
 
@@ -180,7 +182,10 @@ class _ModelLayers:
         dot = f"{path}." if path else ""
         own = _own_tensors(module)
         sources = {name: self._source(dot + name, tensor) for name, _, tensor in own}
-        readers = {name: source.read for name, source in sources.items() if source is not None}
+        readers = {
+            name: source.read for name, source in sources.items() if source and self._has_values(source)
+        }
+        empty = [name for name, source in sources.items() if source is not None and name not in readers]
         tensors = [self._tensor(dot + name, kind, tensor, sources[name]) for name, kind, tensor in own]
         parts = {part: name for name, _, _ in own for part in self._parts.get(dot + name, ())}
         lacking = [name for name, kind, _ in own if sources[name] is None and kind == "parameter"]
@@ -193,14 +198,17 @@ class _ModelLayers:
             tensors,
             lambda name: self._read(dot + name, readers.get(name)),
             frozenset(readers),
-            _note(absent, parts),
+            _note(absent, parts, empty),
             leaf=not module._modules,
             origins={
                 name: (self._checkpoint.info(source.keys[0]).file, source.keys[0])
                 for name, source in sources.items()
-                if source is not None and not source.converted
+                if source is not None and name in readers and not source.converted
             },
         )
+
+    def _has_values(self, source: Source) -> bool:
+        return all(map(self._checkpoint.has_values, source.keys))
 
     def _source(self, name: str, tensor: torch.Tensor) -> Source | None:
         """The stored tensor for `name`, or for any tensor that it is tied to."""
@@ -217,7 +225,9 @@ class _ModelLayers:
     def _same(self, one: str, other: str) -> bool:
         first, second = self._sources[one], self._sources[other]
         keys = [self._checkpoint.storage_key(source.keys[0]) for source in (first, second)]
-        return keys[0] == keys[1] or torch.equal(first.read(), second.read())
+        if keys[0] == keys[1] or not (self._has_values(first) and self._has_values(second)):
+            return True
+        return torch.equal(first.read(), second.read())
 
     def _tensor(self, name: str, kind: str, tensor: torch.Tensor, source: Source | None) -> dict[str, Any]:
         owner = self._owners[id(tensor)][0]
@@ -323,10 +333,12 @@ def _above(name: str) -> Iterator[str]:
         yield name
 
 
-def _note(absent: list[str], parts: Iterable[str]) -> str | None:
+def _note(absent: list[str], parts: Iterable[str], empty: Iterable[str] = ()) -> str | None:
     notes = []
     if absent:
         notes.append(f"not in the checkpoint: {', '.join(absent)}")
+    if empty:
+        notes.append(f"saved without values: {', '.join(empty)}")
     if parts:
         notes.append(f"stored quantized: {', '.join(parts)}")
     return "; ".join(notes) or None

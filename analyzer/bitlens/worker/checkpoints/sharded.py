@@ -43,6 +43,10 @@ class ShardedCheckpoint(Checkpoint):
         """The shard's values."""
         return self._shard(name).read(name)
 
+    def has_values(self, name: str) -> bool:
+        """Whether the shard has."""
+        return self._shard(name).has_values(name)
+
     def rows(self, name: str, drawn: Sequence[int]) -> torch.Tensor:
         """The shard's rows."""
         return self._shard(name).rows(name, drawn)

@@ -64,6 +64,10 @@ class TorchFile(Checkpoint):
         self._touched.add(name)
         return tensor.detach()
 
+    def has_values(self, name: str) -> bool:
+        """A tensor that was saved from the meta device has none."""
+        return self._tensor(name).device.type == "cpu"
+
     def storage_key(self, name: str) -> Hashable:
         """Tensors saved as one (tied) have one key: same storage, start and extent."""
         tensor = self._tensor(name)
