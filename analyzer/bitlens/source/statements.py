@@ -169,7 +169,7 @@ def parse(
     text: str, store: LoweredStore | None = None, library: bool = False, draft: bool = True
 ) -> SourceFile:
     """Split a program into its statements. Never raises, whatever the text; nothing is parsed yet."""
-    text = universal_newlines(text.removeprefix("\ufeff"))
+    text = plain_text(text)
     kept = None if store is None else store.load(_key(text))
     stored = kept is not None
     if kept is None:
@@ -183,12 +183,22 @@ def parse(
 def read(path: Path, store: LoweredStore | None = None, library: bool = False) -> SourceFile:
     """Read a file as Python would (byte order mark, coding cookie). Raises BitlensError if it cannot be
     read."""
+    return parse(read_text(path), store, library)
+
+
+def read_text(path: Path) -> str:
+    """What `read` splits into statements. Raises BitlensError if it cannot be read."""
     try:
         data = path.read_bytes()
     except OSError as error:
         message = f"cannot read the file: {error.strerror or error}"
         raise BitlensError(Problem("unreadable-file", message, str(path))) from error
-    return parse(decode(data, str(path)), store, library)
+    return decode(data, str(path))
+
+
+def plain_text(text: str) -> str:
+    """Line ends as `\\n`, without byte order mark."""
+    return universal_newlines(text.removeprefix("\ufeff"))
 
 
 def decode(data: bytes, name: str | None = None) -> str:

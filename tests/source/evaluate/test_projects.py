@@ -1,8 +1,12 @@
 """Programs of several files: what an import means where."""
 
+import ast
 from pathlib import Path
 
+import pytest
 from bitlens.source.evaluate import evaluate
+from bitlens.source.evaluate.compile_statements import Statements
+from bitlens.source.evaluate.compiler import Action
 
 
 def write(folder: Path, files: dict[str, str]) -> Path:
@@ -176,3 +180,35 @@ def test_a_package_that_fills_itself_says_where_its_members_are(tmp_path: Path) 
     )
     made = evaluate(write(tmp_path, {"net.py": "import pack\nmodel = pack.Net()\n"}) / "net.py", "model")
     assert [module.path for module in made.modules] == ["", "scale"]
+
+
+def test_two_roots_of_one_file_read_its_imports_once_until_somebody_edits_them(tmp_path: Path) -> None:
+    """What the first root does to them is not there for the second one."""
+    layers = "from torch import nn\nwidths = []\n\ndef layer(width):\n    widths.append(width)\n"
+    layers += "    return nn.Linear(2, sum(widths), bias=False)\n"
+    net = "from layers import layer\n\ndef a():\n    return layer(3)\n\ndef b():\n    return layer(4)\n"
+    file = write(tmp_path, {"layers.py": layers, "net.py": net}) / "net.py"
+
+    def size(root: str, text: str | None = None) -> int | None:
+        return evaluate(file, root, text=text).modules[0].parameters[0].elements
+
+    assert [size("a()"), size("b()"), size("b()")] == [6, 8, 8]
+    write(tmp_path, {"layers.py": layers.replace("(2,", "(5,")})
+    assert [size("a()"), size("b()", net.replace("4", "6")), size("b()")] == [15, 30, 20]
+
+
+def test_a_second_root_compiles_nothing_of_the_first_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compiled: list[int] = []
+    statement = Statements.statement
+    file = write(tmp_path, {"layers.py": LAYERS, "net.py": "from layers import *\n"}) / "net.py"
+    first = evaluate(file, "Swish")
+
+    def counted(self: Statements, node: ast.stmt) -> Action:
+        compiled.append(node.lineno)
+        return statement(self, node)
+
+    monkeypatch.setattr(Statements, "statement", counted)
+    assert evaluate(file, "Swish") == first
+    assert not compiled

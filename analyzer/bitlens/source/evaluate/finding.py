@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bitlens.source.evaluate.namespace import Namespace
+from bitlens.source.evaluate.rereading import Readings
 from bitlens.source.evaluate.values import Unknown
 from bitlens.source.statements import SourceFile
 from bitlens.source.store import LoweredStore
@@ -87,6 +88,7 @@ class Finder:
         """By absolute name: Namespaces, and whatever a program puts into `sys.modules`."""
         self.store: LoweredStore | None = None
         self.sources: dict[str, SourceFile] = {}
+        self.readings = Readings()
         self.evaluated = 0
         """Characters of the libraries' statements that were evaluated."""
         self.halted = False

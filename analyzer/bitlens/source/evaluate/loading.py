@@ -13,7 +13,7 @@ from bitlens.source.evaluate.namespace import Namespace
 from bitlens.source.evaluate.scope import Frame
 from bitlens.source.evaluate.self_filling import fills_itself
 from bitlens.source.evaluate.values import UNKNOWN, Control, Lazy, Unknown
-from bitlens.source.statements import SourceFile, Statement, read
+from bitlens.source.statements import SourceFile, Statement, parse, read_text
 
 if TYPE_CHECKING:
     pass
@@ -43,10 +43,20 @@ class Loader(Finder):
         name = str(path)
         found = self.sources.get(name)
         if found is None:
-            found = self.sources[name] = read(path, self.store, library=self.in_library(name))
-            if not found.stored:
-                self.touched.add(name)
+            found = self.sources[name] = self._read(path)
         return found
+
+    def _read(self, path: Path) -> SourceFile:
+        name, text = str(path), read_text(path)
+        library = self.in_library(name)
+
+        def fresh() -> SourceFile:
+            made = parse(text, self.store, library)
+            if not made.stored:
+                self.touched.add(name)
+            return made
+
+        return fresh() if library else self.readings.source(name, text, True, fresh)
 
     def execute(self, module: Namespace, source: SourceFile) -> None:
         """Run a module's top-level statements; undecorated definitions wait until their name is asked for."""
@@ -117,9 +127,12 @@ class Loader(Finder):
         if self._is_library(frame.module):
             self.evaluated += len(statement.text)
         compiler = Statements(self.machine, statement.line - 1)
-        for node in statement.hollow:
+        actions = self.readings.compiled(frame.module.file, statement)
+        for index, node in enumerate(statement.hollow):
             frame.line = statement.line
-            compiler.statement(node)(frame)
+            if index == len(actions):
+                actions.append(compiler.statement(node))
+            actions[index](frame)
 
     def _define(self, statement: Statement, module: Namespace, name: str) -> Any:
         machine = self.machine

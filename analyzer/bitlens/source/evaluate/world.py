@@ -88,6 +88,7 @@ class World:
                 del imports.modules[known]
                 if not imports.in_library(module.file):
                     imports.sources.pop(module.file, None)
+        imports.readings.begin()
         self._lay_over(str(file), text)
         if imports.own or imports.paths != before:
             imports.found = {
@@ -124,7 +125,10 @@ class World:
             del imports.modules[name]
         if text is not None:
             self.laid_over.add(file)
-            imports.sources[file] = parse(text, imports.store, draft=not is_installed(Path(file)))
+            draft = not is_installed(Path(file))
+            imports.sources[file] = imports.readings.source(
+                file, text, draft, lambda: parse(text, imports.store, draft=draft)
+            )
 
 
 _WORLDS: dict[tuple[str, ...], World] = {}
