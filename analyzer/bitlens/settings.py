@@ -104,7 +104,7 @@ class Diagnostics:
     """Findings in the source."""
 
     enabled: bool = _setting(True, "Show findings.")
-    severity: Mapping[str, Severity] = _setting({}, 'Severity by rule code, e.g. `{ BL001 = "off" }`.')
+    severity: Mapping[str, Severity] = _setting({}, 'Severity by rule code, e.g. `{ BL202 = "off" }`.')
     int8_error: float = _setting(
         0.02, "Relative weight error of a layer under int8 from which a finding is made.", check=_is_positive
     )

@@ -12,6 +12,7 @@ from typing import Any
 
 from bitlens import project
 from bitlens.problems import BitlensError
+from bitlens.rules import unknown
 from bitlens.settings import Settings, resolve
 
 
@@ -58,7 +59,7 @@ class SettingsStore:
             settings, wrong = resolve(
                 (name, table, False), ("editor", client, True), ("command", self._overrides, True)
             )
-            self._resolved[folder] = settings, (*unreadable, *wrong)
+            self._resolved[folder] = settings, (*unreadable, *wrong, *unknown(settings))
         return self._resolved[folder]
 
     def _client_values(self, folder: Path) -> Mapping[str, Any]:

@@ -111,6 +111,16 @@ def test_wrong_settings_are_told(folder: Path, capsys: pytest.CaptureFixture[str
     assert "not valid TOML" in capsys.readouterr().err
 
 
+def test_a_code_that_is_no_rule_is_told(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Nobody learns from a green check that the rule which he made an error has another code."""
+    (folder / "net.py").write_text(CLEAN)
+    settings = '[tool.bitlens.diagnostics]\nseverity = { BL999 = "error", BL202 = "off" }\n'
+    (folder / "pyproject.toml").write_text(settings)
+    assert check("net.py") == 2
+    err = capsys.readouterr().err
+    assert "pyproject.toml: diagnostics.severity: there is no rule 'BL999'" in err and "'BL202'" not in err
+
+
 class TestFixing:
     @pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
     @pytest.mark.parametrize("end", ["\n", "\r\n"])

@@ -21,7 +21,7 @@ from bitlens.cli.output import write
 from bitlens.numbers import Numbers
 from bitlens.problems import BitlensError, Problem
 from bitlens.project import table
-from bitlens.rules import findings, rules
+from bitlens.rules import findings, rules, unknown
 from bitlens.settings import Settings, resolve
 from bitlens.source.program import Program, discover, read
 
@@ -141,7 +141,8 @@ def _fixed(analysis: Analysis, state: _Run) -> Analysis:
 @lru_cache(maxsize=1024)
 def _resolved(folder: Path) -> tuple[Settings, tuple[str, ...]]:
     name, values = table(folder)
-    return resolve((name, values, False))
+    settings, complaints = resolve((name, values, False))
+    return settings, (*complaints, *(f"{name}: {text}" for text in unknown(settings)))
 
 
 def _settings(folder: Path, state: _Run) -> Settings:

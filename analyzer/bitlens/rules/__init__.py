@@ -17,9 +17,9 @@ from bitlens.editing.code import code_of
 from bitlens.editing.offers import Offer, Span, TextEdit
 from bitlens.rules._rule import Rule
 from bitlens.rules._suppressed import Suppressed
-from bitlens.settings import Severity
+from bitlens.settings import Settings, Severity
 
-__all__ = ["Finding", "Offer", "Rule", "Span", "TextEdit", "findings", "page", "rules"]
+__all__ = ["Finding", "Offer", "Rule", "Span", "TextEdit", "findings", "page", "rules", "unknown"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,6 +52,18 @@ def rules() -> tuple[Rule, ...]:
 def page(rule: Rule) -> str:
     """The manual page of a rule in Markdown, without a heading of its own: the docstring of its file."""
     return inspect.getdoc(sys.modules[rule.find.__module__]) or ""
+
+
+def unknown(settings: Settings) -> tuple[str, ...]:
+    """What is said of codes in the settings that are no rule's; the settings themselves know no rules."""
+    given = settings.diagnostics.severity
+    known = {rule.code for rule in rules()} if given else set()
+    every = ", ".join(sorted(known))
+    return tuple(
+        f"diagnostics.severity: there is no rule {code!r}; the rules are {every}"
+        for code in given
+        if code not in known
+    )
 
 
 def findings(analysis: Analysis) -> tuple[Finding, ...]:
