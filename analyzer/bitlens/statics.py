@@ -43,6 +43,8 @@ class Reading:
     """The project's configurations by class name: files or expressions."""
     config: str | None = None
     """One configuration for whatever is selected, which wins over all others."""
+    most: int | None = MOST_ROOTS
+    """Models of a file that are looked at; None for all of them."""
 
 
 def static_models(
@@ -51,7 +53,7 @@ def static_models(
     """The models of a program, or those that `selection` names, each as soon as it is known.
 
     Models are the expressions that build one; where there are none, the classes that nothing else in the
-    file builds and the functions that build one by their defaults (at most MOST_ROOTS), else every class; and
+    file builds and the functions that build one by their defaults (at most `how.most`), else every class; and
     always the classes for which a configuration is asked. `pieces` are the program's slices
     where the caller has them. Raises BitlensError for a selection or a configuration that cannot be read.
     """
@@ -67,7 +69,7 @@ def static_models(
     names: tuple[str, ...] = ()
     if not found:
         offered = _roots(program, how)
-        for name in offered.factories[:MOST_ROOTS]:
+        for name in offered.factories[: how.most]:
             made = _of_root(program, how, name, None)
             if made.known:
                 found = True
@@ -225,7 +227,7 @@ def static_numbers(
     A configuration that cannot be read counts as none.
     """
     try:
-        for one in islice(static_models(program, how, pieces=pieces), MOST_ROOTS):
+        for one in islice(static_models(program, how, pieces=pieces), how.most):
             if one.known:
                 yield Numbers(one.model, "static", root=one.root)
     except BitlensError as error:

@@ -314,6 +314,19 @@ class TestABudget:
         assert check("net.py") == 1
         assert "net.py:13:1: warning: BL502 `build` takes 4.20 MB" in capsys.readouterr().out
 
+    def test_the_last_of_many_counts(self, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        functions = "".join(
+            f"\n\ndef net_{n}(width={8 if n < 39 else 512}):\n    return Net(width)\n" for n in range(40)
+        )
+        (folder / "net.py").write_text(self.PROGRAM.partition("model =")[0].rstrip() + "\n" + functions)
+        self.budget(folder, "4MB")
+        assert check("net.py") == 1
+        assert "BL502 `net_39` takes 4.20 MB" in capsys.readouterr().out
+        models = "".join(f"net_{n} = Net({8 if n < 39 else 512})\n" for n in range(40))
+        (folder / "net.py").write_text(self.PROGRAM.partition("model =")[0] + models)
+        assert check("net.py") == 1
+        assert "BL502 `net_39` takes 4.20 MB" in capsys.readouterr().out
+
     def test_what_no_measurement_reaches_still_counts(
         self, folder: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:

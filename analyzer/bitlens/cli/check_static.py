@@ -13,10 +13,10 @@ from bitlens.statics import Reading, static_numbers
 
 
 def evaluated(analysis: Analysis, arguments: argparse.Namespace) -> Iterator[Numbers]:
-    """The sizes of the models that the program builds; runs nothing.
+    """The sizes of all models that the program builds, however many; runs nothing.
 
     Raises BitlensError for a wrong interpreter.
     """
     packages = interpreters.site_packages(interpreters.choose(arguments.python).path)
-    how = Reading(packages, LoweredStore(), analysis.settings.models)
+    how = Reading(packages, LoweredStore(), analysis.settings.models, most=None)
     return static_numbers(analysis.program, how)
