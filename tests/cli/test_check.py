@@ -56,6 +56,16 @@ def test_what_cannot_be_read_is_two(folder: Path, capsys: pytest.CaptureFixture[
     assert "no such file" in capsys.readouterr().err
 
 
+def test_a_path_that_is_missing_takes_no_answer_away(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "moved.py").write_text(MOVED)
+    assert check("absent.py", "moved.py", "gone.py") == 2
+    streams = capsys.readouterr()
+    assert "BL202" in streams.out and "1 warning in 1 file" in streams.out
+    assert [line.split(": ")[1] for line in streams.err.splitlines()] == ["absent.py", "gone.py"]
+
+
 def test_select_and_ignore_take_prefixes(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (folder / "both.py").write_text(MOVED + LOADS)
     assert codes(capsys, "both.py") == ["BL202", "BL302"]

@@ -44,7 +44,7 @@ class _Run:
 def run(arguments: argparse.Namespace) -> int:
     """Check what was named and write what was found."""
     state = _Run(arguments, _selected(arguments))
-    for path in dict.fromkeys(_files(arguments.paths)):
+    for path in dict.fromkeys(_files(state)):
         state.files.append(shown_path(path))
         try:
             _check(path, state)
@@ -91,15 +91,15 @@ def _matching(prefixes: Iterable[str], known: set[str]) -> set[str]:
     return result
 
 
-def _files(names: Iterable[str]) -> Iterator[Path]:
-    for name in names:
+def _files(state: _Run) -> Iterator[Path]:
+    for name in state.arguments.paths:
         path = Path(name)
         if path.is_dir():
             yield from discover(path)
         elif path.exists():
             yield path
         else:
-            raise BitlensError(Problem("no-such-file", "there is no such file or folder", name))
+            state.problems.append(Problem("no-such-file", "there is no such file or folder", name))
 
 
 def _check(path: Path, state: _Run) -> None:
