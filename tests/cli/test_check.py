@@ -196,6 +196,14 @@ class TestBaseline:
         (folder / "net.py").write_text(LOADS + "\n\ndef other(net):\n    net(torch.load('other.pt'))\n")
         assert codes(capsys, "net.py", "--baseline", "known.json") == ["BL302"]
 
+    def test_it_says_how_many_it_holds(self, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        (folder / "net.py").write_text(MOVED + LOADS)
+        check("net.py", "--write-baseline", "known.json")
+        assert capsys.readouterr().out == "2 findings in 1 file, written to known.json\n"
+        (folder / "net.py").write_text(CLEAN)
+        check("net.py", "--write-baseline", "known.json")
+        assert capsys.readouterr().out == "0 findings in 1 file, written to known.json\n"
+
     def test_it_holds_no_line(self, folder: Path) -> None:
         (folder / "net.py").write_text(LOADS)
         check("net.py", "--write-baseline", "known.json")

@@ -38,6 +38,7 @@ class _Run:
     problems: list[Problem] = field(default_factory=list)
     files: list[str] = field(default_factory=list)
     fixed: int = 0
+    accepted: int = 0
     changed: bool = False
 
 
@@ -52,7 +53,7 @@ def run(arguments: argparse.Namespace) -> int:
             state.problems += [error.problem] if error.problem not in state.problems else []
     if arguments.write_baseline:
         baseline.save(state.found, arguments.write_baseline)
-        state.found = []
+        state.accepted, state.found = len(state.found), []
     elif arguments.baseline:
         state.found = baseline.without_known(state.found, arguments.baseline)
     return _deliver(state)
@@ -63,7 +64,9 @@ def _deliver(state: _Run) -> int:
         problems = tuple(
             replace(p, file=shown_path(Path(p.file)) if p.file else None) for p in state.problems
         )
-        checked = Checked(tuple(state.found), problems, tuple(state.files), state.fixed)
+        written = state.arguments.write_baseline
+        accepted = (state.accepted, written) if written else None
+        checked = Checked(tuple(state.found), problems, tuple(state.files), state.fixed, accepted)
         write(render(state.arguments.format)(checked), state.arguments.output)
     for problem in state.problems:
         fail(problem_line(problem, severity=False))

@@ -52,6 +52,8 @@ class Checked:
     files: tuple[str, ...]
     fixed: int = 0
     """Findings that `--fix` mended."""
+    accepted: tuple[int, str] | None = None
+    """How many findings `--write-baseline` left out here, and the file that holds them now."""
 
 
 def shown_path(path: Path) -> str:

@@ -27,6 +27,10 @@ def _summary(checked: Checked) -> list[str]:
     ]
     files = f"{len(checked.files)} file{'' if len(checked.files) == 1 else 's'}"
     fixed = f", {checked.fixed} fixed" if checked.fixed else ""
+    if checked.accepted is not None:
+        count, baseline = checked.accepted
+        found = f"{count} finding{'' if count == 1 else 's'}"
+        return [f"{found} in {files}{fixed}, written to {baseline}"]
     return [f"{', '.join(said) or 'nothing found'} in {files}{fixed}"]
 
 
