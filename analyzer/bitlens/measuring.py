@@ -148,7 +148,9 @@ def _jobs(target: str, options: Options) -> tuple[list[Job], list[Problem]]:
     if path.is_dir() and not is_checkpoint(path):
         from bitlens.source.program import discover
 
-        return _program_jobs(discover(path), options, base)
+        left_out: list[Problem] = []
+        jobs, problems = _program_jobs(discover(path, left_out), options, base)
+        return jobs, left_out + problems
     if path.exists():
         return [replace(base, kind="checkpoint", file=str(path.absolute()), name=path.name)], []
     if is_hub_id(target) and ("/" in target or snapshot(target)):

@@ -27,8 +27,9 @@ def static_report(
     text. Raises BitlensError where there is no text to read.
     """
     path = Path(target)
+    problems: list[Problem] = []
     if path.is_dir():
-        files = discover(path)
+        files = discover(path, problems)
     elif path.suffix in (".py", ".ipynb") and path.exists():
         files = [path]
     else:
@@ -37,7 +38,6 @@ def static_report(
         )
         raise BitlensError(Problem("no-source", message, target))
     models: list[Model] = []
-    problems: list[Problem] = []
     store = LoweredStore()
     for file in files:
         with collected(problems):

@@ -9,7 +9,8 @@ import threading
 from pathlib import Path
 
 import pytest
-from bitlens.problems import BitlensError
+from bitlens.problems import BitlensError, Problem
+from bitlens.source import program
 from bitlens.source.notebook import CellLine, blank_magics, read_notebook
 from bitlens.source.program import discover, read
 from bitlens.source.slice import slices
@@ -123,20 +124,39 @@ def test_folders_are_searched_for_programs_that_use_torch(tmp_path: Path) -> Non
         path.write_text("import torch\n")
     (tmp_path / "plain.py").write_text("import json\n")
     (tmp_path / "n.ipynb").write_text(notebook(("code", "from transformers import AutoModel")))
-    found = [path.relative_to(tmp_path).as_posix() for path in discover(tmp_path)]
+    found = [path.relative_to(tmp_path).as_posix() for path in discover(tmp_path, [])]
     assert found == ["a.py", "n.ipynb", "sub/b.py"]
 
 
 def test_no_folder_is_too_large_to_be_searched(tmp_path: Path) -> None:
     for number in range(2_001):
         (tmp_path / f"{number}.py").write_text("import torch\n")
-    assert discover(tmp_path) == sorted(tmp_path.iterdir())
+    assert discover(tmp_path, []) == sorted(tmp_path.iterdir())
+
+
+def test_what_a_folder_keeps_closed_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("closed.py", "long.py", "net.py"):
+        (tmp_path / name).write_text("import torch\n" * (100 if name == "long.py" else 1))
+    monkeypatch.setattr(program, "LARGEST_FILE", 1_000)
+    opened = Path.read_bytes
+
+    def read_bytes(path: Path) -> bytes:
+        if path.name == "closed.py":
+            raise PermissionError(13, "Permission denied", str(path))
+        return opened(path)
+
+    monkeypatch.setattr(Path, "read_bytes", read_bytes)
+    problems: list[Problem] = []
+    assert discover(tmp_path, problems) == [tmp_path / "net.py"]
+    (problem,) = problems
+    assert problem.severity == "warning"
+    assert problem.message.endswith(f": {tmp_path / 'closed.py'}, {tmp_path / 'long.py'}")
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="Windows has no named pipes")
 def test_a_pipe_in_a_folder_is_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.py")
-    looking = threading.Thread(target=discover, args=[tmp_path], daemon=True)
+    looking = threading.Thread(target=discover, args=[tmp_path, []], daemon=True)
     looking.start()
     looking.join(5)
     assert not looking.is_alive()

@@ -45,7 +45,8 @@ def _deliver(report: Report, arguments: argparse.Namespace) -> int:
         view = View(arguments.flat, arguments.depth, arguments.sort, arguments.top)
         show(_blocks(report, view, arguments), arguments, arguments.output)
         return 1 if errors else 0
-    for problem in errors:
+    warned = () if report.models else [one for one in report.problems if one.severity == "warning"]
+    for problem in (*warned, *errors):
         fail(problem_line(problem, severity=False))
     return (1 if report.models else FAILED) if errors else 0
 

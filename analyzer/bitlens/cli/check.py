@@ -36,6 +36,8 @@ class _Run:
     selected: frozenset[str]
     found: list[Located] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
+    notes: list[Problem] = field(default_factory=list)
+    """What is told on stderr alone, and makes nothing fail."""
     files: list[str] = field(default_factory=list)
     fixed: int = 0
     accepted: int = 0
@@ -68,7 +70,7 @@ def _deliver(state: _Run) -> int:
         accepted = (state.accepted, written) if written else None
         checked = Checked(tuple(state.found), problems, tuple(state.files), state.fixed, accepted)
         write(render(state.arguments.format)(checked), state.arguments.output)
-    for problem in state.problems:
+    for problem in (*state.notes, *state.problems):
         fail(problem_line(problem, severity=False))
     if state.problems:
         return FAILED
@@ -98,7 +100,7 @@ def _files(state: _Run) -> Iterator[Path]:
     for name in state.arguments.paths:
         path = Path(name)
         if path.is_dir():
-            yield from discover(path)
+            yield from discover(path, state.notes)
         elif path.exists():
             yield path
         else:

@@ -17,6 +17,7 @@ from bitlens.source.words import words
 
 LARGEST_FILE = 20_000_000
 """Bytes; a longer Python file is data, not a program that somebody wrote."""
+_MOST_LISTED = 20
 _SKIPPED_FOLDERS = words(
     "node_modules site-packages dist-packages build dist __pycache__ venv env virtualenv conda-meta"
 )
@@ -97,19 +98,38 @@ def _unreadable(path: Path, what: str, line: int | None = None) -> BitlensError:
     return BitlensError(Problem("unreadable-file", f"{path.name} {what}.", str(path), line))
 
 
-def discover(directory: Path) -> list[Path]:
+def discover(directory: Path, problems: list[Problem]) -> list[Path]:
     """Python files and notebooks under `directory` that import torch or a library built on it, sorted.
 
-    Environments, hidden folders and build outputs are left out.
+    Environments, hidden folders and build outputs are left out. What is too long or cannot be opened is
+    added to `problems`, as one warning.
     """
     found: list[Path] = []
-    for folder, folders, files in os.walk(directory):
+    closed: list[Path] = []
+
+    def refused(error: OSError) -> None:
+        closed.append(Path(error.filename))
+
+    for folder, folders, files in os.walk(directory, onerror=refused):
         folders[:] = sorted(name for name in folders if _is_project_folder(Path(folder, name)))
         for name in sorted(files):
             path = Path(folder, name)
-            if path.suffix in (".py", ".ipynb") and not name.startswith(".") and _uses_torch(path):
-                found.append(path)
+            if path.suffix in (".py", ".ipynb") and not name.startswith("."):
+                uses = _uses_torch(path)
+                if uses is None:
+                    closed.append(path)
+                elif uses:
+                    found.append(path)
+    if closed:
+        problems.append(_left_out(closed))
     return found
+
+
+def _left_out(closed: list[Path]) -> Problem:
+    listed = ", ".join(map(str, closed[:_MOST_LISTED])) + (", …" if len(closed) > _MOST_LISTED else "")
+    limit = f"longer than {LARGEST_FILE // 1_000_000} MB or cannot be opened"
+    message = f"{len(closed)} left out of the search, {limit}: {listed}"
+    return Problem("left-out", message, severity="warning")
 
 
 def _is_project_folder(path: Path) -> bool:
@@ -117,11 +137,14 @@ def _is_project_folder(path: Path) -> bool:
     return not skipped and not (path / "pyvenv.cfg").exists()
 
 
-def _uses_torch(path: Path) -> bool:
+def _uses_torch(path: Path) -> bool | None:
+    """None where that is not looked up."""
     try:
         # Whoever reads a pipe waits for its writer.
-        if not path.is_file() or path.stat().st_size > LARGEST_FILE:
+        if not path.is_file():
             return False
+        if path.stat().st_size > LARGEST_FILE:
+            return None
         return _USES_TORCH.search(path.read_bytes()) is not None
     except OSError:
-        return False
+        return None
