@@ -189,7 +189,9 @@ def _program_jobs(files: list[Path], options: Options, base: Job) -> tuple[list[
     for file in files:
         with collected(problems):
             how = reading(file, options.python, options.config)
-            for piece in buildable(read(file), how, options.model):
+            program = read(file)
+            problems += program.unread
+            for piece in buildable(program, how, options.model):
                 problems += piece.problems
                 jobs += [] if any(p.severity == "error" for p in piece.problems) else [_job(base, piece)]
     if len(files) != 1 and jobs:

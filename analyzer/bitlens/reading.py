@@ -41,7 +41,9 @@ def static_report(
     store = LoweredStore()
     for file in files:
         with collected(problems):
-            found, unknown = _models(read(file), selection, reading(file, python, config, store))
+            program, how = read(file), reading(file, python, config, store)
+            problems += program.unread
+            found, unknown = _models(program, selection, how)
             models += found
             problems += unknown
     if models and len(files) != 1:
@@ -67,16 +69,21 @@ def reading(
 
 @contextmanager
 def collected(problems: list[Problem]) -> Iterator[None]:
-    """One file that cannot be read takes no answer about the others away; what all have is told once."""
+    """One file that cannot be read takes no answer about the others away; what all have is told once, and
+    what was a warning only once, as the error that it became.
+    """
     try:
         yield
     except BitlensError as error:
+        problems[:] = [one for one in problems if one != replace(error.problem, severity="warning")]
         problems += [error.problem] if error.problem not in problems else []
 
 
 def _models(program: Program, selection: str | None, how: Reading) -> tuple[list[Model], list[Problem]]:
     """The models that are known, and why others are not. Raises BitlensError if there is none at all."""
     made = list(static_models(program, how, selection))
+    if not made and program.unread:
+        raise BitlensError(replace(program.unread[0], severity="error"))
     if not made:
         message = f"{program.path.name} builds no model and defines none; name one with --model"
         raise BitlensError(Problem("no-model", message, program.file))

@@ -45,6 +45,33 @@ def test_syntax_error(tmp_path: Path) -> None:
     refused(analyze(program(tmp_path, "import torch\nnet = torch.nn.Linear(1,\n"), cwd=tmp_path), "net.py:2")
 
 
+@pytest.mark.parametrize("how", ["--static", "--scheme=float16"])
+def test_a_syntax_error_elsewhere(tmp_path: Path, how: str) -> None:
+    """What can be read is answered; what cannot is told."""
+    net = program(tmp_path, "import torch\nnet = torch.nn.Linear(2, 3)\n\ndef f(:\n    pass\n")
+    ran = analyze(net, how, "--format", "json", cwd=tmp_path)
+    document = json.loads(ran.stdout)
+    assert (ran.returncode, [model["parameters"] for model in document["models"]]) == (0, [9])
+    (problem,) = document["problems"]
+    assert (problem["code"], problem["severity"]) == ("syntax-error", "warning")
+    assert (problem["file"], problem["line"]) == ("net.py", 4)
+
+
+@pytest.mark.parametrize("how", ["--static", "--scheme=float16"])
+def test_nested_too_deeply(tmp_path: Path, how: str) -> None:
+    net = program(tmp_path, f"import torch\nnet = {'print(' * 150}torch.nn.Linear(2, 3){')' * 150}\n")
+    ran = analyze(net, how, cwd=tmp_path)
+    refused(ran, "net.py:2:1: statement is nested too deeply")
+    assert len(ran.stderr.splitlines()) == 1
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 12), reason="This Python reads it")
+def test_syntax_of_a_newer_python(tmp_path: Path) -> None:
+    net = program(tmp_path, "import torch\nclass Net[T](torch.nn.Linear):\n    pass\nnet = Net(2, 3)\n")
+    version = f"Python {sys.version_info[0]}.{sys.version_info[1]}"
+    refused(analyze(net, cwd=tmp_path), "net.py:2", version, sys.executable, "--python")
+
+
 def test_no_model(tmp_path: Path) -> None:
     refused(analyze(program(tmp_path, "print('no model here')\n"), cwd=tmp_path), "net.py", "model")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -54,6 +55,17 @@ def test_what_cannot_be_read_is_two(folder: Path, capsys: pytest.CaptureFixture[
     assert check("broken.py", "--exit-zero") == 2
     assert check("absent.py") == 2
     assert "no such file" in capsys.readouterr().err
+
+
+def test_what_is_left_out_is_told_and_fails_nothing(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "deep.py").write_text(f"import torch\nnet = {'print(' * 150}torch.nn.Linear(2, 3){')' * 150}\n")
+    (folder / "long.py").touch()
+    os.truncate(folder / "long.py", 21_000_000)
+    assert check(".") == 0
+    streams = capsys.readouterr()
+    assert streams.out == "nothing found in 1 file\n"
+    assert "deep.py:2:1: statement is nested too deeply" in streams.err
+    assert "longer than 20 MB or cannot be opened: long.py" in streams.err
 
 
 def test_a_path_that_is_missing_takes_no_answer_away(

@@ -110,7 +110,8 @@ def _files(state: _Run) -> Iterator[Path]:
 def _check(path: Path, state: _Run) -> None:
     settings = _settings(path.absolute().parent, state)
     program = read(path)
-    state.problems += _syntax(program)
+    for problem in _syntax(program):
+        (state.problems if problem.severity == "error" else state.notes).append(problem)
     analysis = Analysis(path, program.text, settings=settings, cells=program.cells)
     numbers: list[Numbers] = []
     if settings.diagnostics.budget and _OF_A_BUDGET in state.selected:
@@ -158,11 +159,15 @@ def _settings(folder: Path, state: _Run) -> Settings:
 
 
 def _syntax(program: Program) -> tuple[Problem, ...]:
-    """What keeps a file from being read whole; CPython's own parser is asked first, since it is quick."""
+    """What keeps a file from being read whole; CPython's own parser is asked first, since it is quick.
+
+    What it reads and is too much for ours is a warning: nobody can mend that.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
             ast.parse(program.text)
         except (SyntaxError, ValueError, RecursionError, MemoryError):
-            return tuple(replace(problem, file=program.file) for problem in program.source.problems)
-    return ()
+            return tuple(replace(problem, severity="error") for problem in program.unread)
+    too_much = (statement.beyond for statement in program.source.statements)
+    return tuple(replace(one, file=program.file, severity="warning") for one in too_much if one is not None)

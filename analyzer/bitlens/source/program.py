@@ -6,7 +6,7 @@ import io
 import os
 import re
 import tokenize
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bitlens.problems import BitlensError, Problem
@@ -41,6 +41,11 @@ class Program:
     def file(self) -> str:
         """The absolute path, as tracebacks and construction frames will name it."""
         return str(self.path.absolute())
+
+    @property
+    def unread(self) -> tuple[Problem, ...]:
+        """What of it cannot be read, as warnings: the rest of it is answered. Lowers all of it."""
+        return tuple(replace(one, file=self.file, severity="warning") for one in self.source.problems)
 
     def cell(self, line: int) -> CellLine | None:
         """The cell in which a line (from 1) of the program stands; None in a Python file."""

@@ -91,7 +91,15 @@ class Statement:
     @property
     def problem(self) -> Problem | None:
         """Why the statement does not parse, with its line in the file."""
-        failure = self.lowered.failure
+        return self._problem(self.lowered.failure)
+
+    @property
+    def beyond(self) -> Problem | None:
+        """As `problem`, for a statement that Python reads: whether it is too long or too deep. Lowers
+        nothing."""
+        return self._problem(_beyond(self.text) if self.draft else None)
+
+    def _problem(self, failure: Failure | None) -> Problem | None:
         if failure is None:
             return None
         line = self.line + failure.line - 1
@@ -215,11 +223,17 @@ def _key(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def _lower(text: str) -> Lowered:
+def _beyond(text: str) -> Failure | None:
+    """Why a statement is not read, right as it may be."""
     if len(text) > MAXIMUM_STATEMENT:
-        return Lowered(failure=Failure(1, 1, f"statement of {len(text):,} characters is too long to be read"))
-    if too_deep(text):
-        return Lowered(failure=Failure(1, 1, "statement is nested too deeply to be read"))
+        return Failure(1, 1, f"statement of {len(text):,} characters is too long to be read")
+    return Failure(1, 1, "statement is nested too deeply to be read") if too_deep(text) else None
+
+
+def _lower(text: str) -> Lowered:
+    failure = _beyond(text)
+    if failure is not None:
+        return Lowered(failure=failure)
     try:
         return Lowered(tuple(lower(cst.parse_module(text), text).body))
     except cst.ParserSyntaxError as error:

@@ -82,9 +82,16 @@ def describe(error: BaseException, file: str | None) -> Failure:
     if isinstance(error, Refused):
         return Failure(error.code, error.message, error.file, error.line)
     if isinstance(error, SyntaxError):
-        return Failure("syntax-error", f"{error.msg}", error.filename or file, error.lineno)
+        return Failure("syntax-error", _syntax(error, file), error.filename or file, error.lineno)
     code, message = _explain(error)
     return Failure(code, message, file, _line_in(error, file))
+
+
+def _syntax(error: SyntaxError, file: str | None) -> str:
+    """The program itself was read before it came here, with the syntax of the newest Python."""
+    version = f"Python {sys.version_info[0]}.{sys.version_info[1]} ({sys.executable})"
+    newer = "; choose a newer one with --python" if error.filename == file else ""
+    return f"{error.msg}, says {version}, which builds the model{newer}"
 
 
 def _explain(error: BaseException) -> tuple[str, str]:
