@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from bitlens.problems import BitlensError
+from bitlens.source import statements
 from bitlens.source.hollow import Waiting, filled
 from bitlens.source.statements import SourceFile, parse, read
 from bitlens.source.store import LoweredStore
@@ -97,6 +98,19 @@ def test_a_broken_statement_loses_only_itself(broken: str, name: str, draft: boo
     assert all(3 <= (problem.line or 0) <= 2 + broken.count("\n") + 1 for problem in problems)
 
 
+def test_a_long_table_is_read_by_the_quicker_parser(monkeypatch: pytest.MonkeyPatch) -> None:
+    table = "x = [" + ", ".join(f"({n}, 'ü')" for n in range(6_000)) + "]\n"
+    expected = fresh(table)
+    with monkeypatch.context() as patch:
+        patch.setattr(statements, "lower", None)
+        assert facts(parse(table)) == expected
+    deep = table.replace("x = [", "x = [" + "(" * 100 + "1" + ")" * 100 + ", ")
+    (problem,) = parse(deep).problems
+    assert "too deeply" in problem.message
+    (broken,) = parse(table.replace("= [", "= = [")).problems
+    assert (broken.line, broken.column) == (1, 5)
+
+
 def test_an_unexpected_indent_belongs_to_the_statement_above() -> None:
     source = parse("  x = 1\ny = 2\n  z = 3\nclass A: pass\n")
     assert [statement.node is None for statement in source.statements] == [True, True, False]
@@ -148,7 +162,7 @@ def test_random_edits(data: st.DataObject) -> None:
         "-" * 50000 + "1",
         "not " * 20000 + "a",
         "".join(" " * i + "if a:\n" for i in range(2000)),
-        "x = " + "'a' " * 50000,
+        "x = " + "'a' " * 12000,
         "a" + ".b" * 9000,
     ],
 )

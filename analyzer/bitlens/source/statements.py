@@ -11,6 +11,7 @@ import ast
 import bisect
 import hashlib
 import io
+import re
 import threading
 import tokenize
 from collections import OrderedDict
@@ -32,6 +33,10 @@ from bitlens.source.tokens import TokenError, line_starts
 
 MAXIMUM_STATEMENT = 2_000_000
 """Characters of one statement; a longer one is data, and gets a problem instead of minutes of parsing."""
+LONG_STATEMENT = 50_000
+"""Characters of one statement without a block from which Python's own parser is asked first."""
+_BLOCK = re.compile(r"@|(?:async|class|def|for|if|match|try|while|with)\b")
+_F_STRING = re.compile(r"\b(?:f|fr|rf)['\"]", re.IGNORECASE)
 MEMORY_BOUND = 1_000_000
 """Characters of statements whose nodes, some 80 times as large, are kept in memory while nobody uses them."""
 
@@ -247,9 +252,18 @@ def _lower(text: str) -> Lowered:
 
 def _made(statement: Statement) -> Lowered:
     nodes = None if statement.blob is None else LoweredStore.decode(statement.blob)
-    if nodes is None and not statement.draft:
+    if nodes is None and (not statement.draft or _is_data(statement.text)):
         nodes = _quickly(statement.text)
     return _lower(statement.text) if nodes is None else Lowered(nodes)
+
+
+def _is_data(text: str) -> bool:
+    """Whether libcst would take seconds for what is most likely a table of constants. Before 3.12 Python's
+    own parser misplaces what stands in an f-string.
+    """
+    if len(text) <= LONG_STATEMENT or _BLOCK.match(text) or _F_STRING.search(text):
+        return False
+    return _beyond(text) is None
 
 
 def _quickly(text: str) -> tuple[ast.stmt, ...] | None:
