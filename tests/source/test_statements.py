@@ -163,6 +163,7 @@ def test_random_edits(data: st.DataObject) -> None:
         "not " * 20000 + "a",
         "".join(" " * i + "if a:\n" for i in range(2000)),
         "x = " + "'a' " * 12000,
+        "if a: b\n" + "elif a: b\n" * 600,
         "a" + ".b" * 9000,
     ],
 )
@@ -170,6 +171,11 @@ def test_hostile_nesting_is_a_problem_and_no_crash(text: str) -> None:
     source = parse(f"u = 1\n{text}\nclass A: pass\n")
     assert source.problems[0].line is not None
     assert type(source.statements[0].node) is ast.Assign
+
+
+def test_many_short_chains_are_no_deep_one() -> None:
+    source = parse("def f(a):\n" + "    if a: b\n    elif a: b\n    elif c:\n        d\n" * 200)
+    assert source.problems == ()
 
 
 def test_encodings(tmp_path: Path) -> None:

@@ -34,6 +34,8 @@ MAXIMUM_NESTING = 90
 """Open brackets; CPython's own parser stops at 200."""
 MAXIMUM_CHAIN = 400
 """Operators in one expression. Beyond a few thousand libcst's parser overflows the stack of its thread."""
+MAXIMUM_BRANCHES = 250
+"""Branches of one `if`: each `elif` stands inside the one before, and walks over nodes recurse."""
 MAXIMUM_INDENT = 100
 """Levels of blocks, CPython's limit."""
 
@@ -99,6 +101,8 @@ def too_deep(text: str) -> bool:
     depths = re.finditer(r"^[ \t]*(?=\S)", text, re.MULTILINE) if len(text) > MAXIMUM_INDENT else ()
     if any(len(match.group()) > MAXIMUM_INDENT for match in depths) and _indent_levels(text) > MAXIMUM_INDENT:
         return True
+    if text.count("elif") > MAXIMUM_BRANCHES and _branches(text) > MAXIMUM_BRANCHES:
+        return True
     chains = [0]
     for match in _LINK.finditer(text):
         kind = match.lastgroup
@@ -126,3 +130,17 @@ def _indent_levels(text: str) -> int:
             levels.append(width)
         deepest = max(deepest, len(levels))
     return deepest
+
+
+def _branches(text: str) -> int:
+    """The most `elif` of one `if`, by their indents."""
+    counts: dict[int, int] = {}
+    most = 0
+    for match in re.finditer(r"^([ \t]*)(?:(?P<branch>elif\b)|[^\s#])", text, re.MULTILINE):
+        width = len(match[1].expandtabs())
+        if match["branch"]:
+            counts[width] = counts.get(width, 0) + 1
+            most = max(most, counts[width])
+        else:
+            counts.pop(width, None)
+    return most
