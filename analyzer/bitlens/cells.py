@@ -17,20 +17,21 @@ def in_cells(report: Report, notebook: Program) -> Report:
     return replace(
         report,
         models=tuple(_model(model, notebook) for model in report.models),
-        problems=tuple(_placed(problem, notebook) for problem in report.problems),
+        problems=tuple(placed(problem, notebook) for problem in report.problems),
     )
 
 
 def _model(model: Model, notebook: Program) -> Model:
     return replace(
-        _placed(model, notebook),
-        layers=tuple(_placed(layer, notebook) for layer in model.layers),
-        lines=tuple(_placed(line, notebook) for line in model.lines),
-        problems=tuple(_placed(problem, notebook) for problem in model.problems),
+        placed(model, notebook),
+        layers=tuple(placed(layer, notebook) for layer in model.layers),
+        lines=tuple(placed(line, notebook) for line in model.lines),
+        problems=tuple(placed(problem, notebook) for problem in model.problems),
     )
 
 
-def _placed(item: _Placed, notebook: Program) -> _Placed:
+def placed(item: _Placed, notebook: Program) -> _Placed:
+    """`item` with the cell in which it stands, and its line there."""
     if item.file != notebook.file or item.line is None:
         return item
     place = notebook.cell(item.line)

@@ -85,3 +85,15 @@ def test_an_action_stays_in_its_cell(notebook: Path) -> None:
     ]
     assert by_cell[4] == ["net(torch.ones(1, 8))"]
     assert not any(o.id.startswith("quantize") for o in offers(after, Span(line + 1, 0, line + 1, 5)))
+
+
+def test_a_syntax_error_is_placed_in_its_cell(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    sources = ("import torch\nx = 1\n", "y = 2\ndef f(:\n")
+    cells = [{"cell_type": "code", "source": source, "metadata": {}} for source in sources]
+    notebook = {"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
+    (tmp_path / "net.ipynb").write_text(json.dumps(notebook))
+    assert main(["check", "net.ipynb"]) == 2
+    assert "net.ipynb:cell 2:2:7: syntax error" in capsys.readouterr().err

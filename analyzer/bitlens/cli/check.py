@@ -13,6 +13,7 @@ from pathlib import Path
 
 from bitlens.actions import fixed
 from bitlens.analysis import Analysis
+from bitlens.cells import placed
 from bitlens.cli import baseline, rewriting
 from bitlens.cli.findings import render
 from bitlens.cli.findings.checked import Checked, Located, located, shown_path
@@ -111,7 +112,7 @@ def _check(path: Path, state: _Run) -> None:
     settings = _settings(path.absolute().parent, state)
     program = read(path)
     for problem in _syntax(program):
-        (state.problems if problem.severity == "error" else state.notes).append(problem)
+        (state.problems if problem.severity == "error" else state.notes).append(placed(problem, program))
     analysis = Analysis(path, program.text, settings=settings, cells=program.cells)
     numbers: list[Numbers] = []
     if settings.diagnostics.budget and _OF_A_BUDGET in state.selected:
