@@ -13,7 +13,8 @@ from bitlens.analysis import Analysis
 from bitlens.editing.offers import Span
 from bitlens.source.imports import chain
 from bitlens.source.knowledge import Function, Knowledge
-from bitlens.source.models import Models, ModelUse
+from bitlens.source.library_models import ModelUse
+from bitlens.source.models import Models
 from bitlens.source.slicing.effects import parameters
 from bitlens.source.slicing.scopes import Atom, Scope, branches, scope_of
 

@@ -5,34 +5,24 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
-from typing import Literal
+from dataclasses import replace
 
 from bitlens.source import libraries
 from bitlens.source.bindings import assignments, mappings, ordered, own_nodes
 from bitlens.source.knowledge import Function, Knowledge
+from bitlens.source.library_models import (
+    ModelUse,
+    from_foreign,
+    from_library,
+    from_loader,
+    is_library_function,
+)
 from bitlens.source.torch_names import WITHOUT_PARAMETERS
 
-Kind = Literal[
-    "constructor", "pretrained", "library", "file", "factory", "copy", "conversion", "method", "external"
-]
 _MODEL_VARIABLE = re.compile(
     r"model|net|encoder|decoder|backbone|teacher|student|generator|discriminator", re.IGNORECASE
 )
 _STATE = re.compile(r"state|ckpt|checkpoint|weights|params|data", re.IGNORECASE)
-_PARTS = re.compile(r"(Attention|MLP|Norm|Embedding|Embeddings|Layer|Block|Loss)$")
-
-
-@dataclass(frozen=True, slots=True)
-class ModelUse:
-    """An expression whose value is a model."""
-
-    kind: Kind
-    class_name: str
-    """Best guess: the dotted class or function that makes it."""
-    suffix: str = ""
-    """What to append to the expression to reach the module, e.g. `.model` of a pipeline or `[0]` of a
-    tuple."""
 
 
 class Models:
@@ -90,7 +80,7 @@ class Models:
             return ModelUse("external", dotted)
         last = dotted.rsplit(".", 1)[-1]
         if last in libraries.LOADERS:
-            return self._loader(dotted, node)
+            return from_loader(node, dotted, self.knowledge)
         if dotted == "copy.deepcopy" or dotted == "copy.copy":
             inner = self._given(node.args[0], variables) if node.args else None
             return ModelUse("copy", inner.class_name) if inner else None
@@ -98,12 +88,8 @@ class Models:
             return self._given_back(node, variables)
         if dotted.endswith("pipeline") and self._conversion(node, variables) is not None:
             return None  # a pipeline around a model that has a name already
-        if (
-            dotted in libraries.MODEL_FUNCTIONS
-            or libraries.TORCHVISION.match(dotted)
-            or libraries.TIMM.match(dotted)
-        ):
-            return ModelUse("library", self._library_class(node, dotted), _suffix(dotted))
+        if is_library_function(dotted):
+            return from_library(node, dotted)
         if dotted == _FILE:
             wanted = _MODEL_VARIABLE.search(target) is not None and _STATE.search(target) is None
             wanted &= _MAPPING + target not in variables
@@ -149,25 +135,6 @@ class Models:
         made = self.knowledge.class_in(func) if isinstance(func, (ast.Subscript, ast.Call)) else None
         return ModelUse("constructor", made) if made else None
 
-    def _library_class(self, node: ast.Call, dotted: str) -> str:
-        literal = [a.value for a in node.args if isinstance(a, ast.Constant) and isinstance(a.value, str)]
-        return f"{dotted}({literal[0]!r})" if literal and not dotted.startswith("torchvision.") else dotted
-
-    def _loader(self, dotted: str, node: ast.Call) -> ModelUse | None:
-        owner = dotted.rpartition(".")[0]
-        last = owner.rsplit(".", 1)[-1]
-        if libraries.NOT_MODELS.search(last) or libraries.OTHER_WEIGHTS.search(last):
-            return None
-        if dotted.partition(".")[0] in libraries.OTHER_FRAMEWORKS or last.startswith(
-            ("AutoTokenizer", "AutoProcessor", "AutoConfig")
-        ):
-            return None
-        if not (last[:1].isupper() or self.knowledge.is_module(owner)):
-            return None
-        return ModelUse(
-            "pretrained", owner, "[0]" if _asks_for_info(node) or owner.startswith("unsloth.") else ""
-        )
-
     def _conversion(self, node: ast.Call, variables: Mapping[str, str]) -> ModelUse | None:
         for argument in [*node.args, *(keyword.value for keyword in node.keywords)]:
             inner = self._given(argument, variables)
@@ -191,7 +158,7 @@ class Models:
     def _local_function(self, dotted: str, node: ast.Call, variables: Mapping[str, str]) -> ModelUse | None:
         origin = self.knowledge.origin(dotted)
         if origin is None:
-            return self._foreign_function(dotted)
+            return from_foreign(dotted)
         home, name = origin
         if name not in home.functions:
             return None
@@ -230,16 +197,6 @@ class Models:
                 use = self._unpacked(value, position, variables, target)
             if use is not None:
                 yield target, value, use
-
-    def _foreign_function(self, dotted: str) -> ModelUse | None:
-        """A function of a file that cannot be read, taken by its name: `build_model`, `get_network`,
-        `resnet50`."""
-        last = dotted.rsplit(".", 1)[-1]
-        if re.match(
-            r"(build|create|get|make|load|init)_?\w*(model|net|network|backbone)$", last, re.IGNORECASE
-        ):
-            return ModelUse("factory", dotted)
-        return None
 
     def _passes_through(
         self, function: Function, node: ast.Call, variables: Mapping[str, str]
@@ -339,19 +296,3 @@ _MAPPING = "mapping "
 """Marks one that holds what a file has, but no model, in its own scope."""
 _FILE = "torch.load"
 _WHOLE = frozenset({"module", "model", "base_model"})
-
-
-def _suffix(dotted: str) -> str:
-    if dotted.endswith("pipeline"):
-        return ".model"
-    if dotted in {
-        "clip.load",
-        "open_clip.create_model_and_transforms",
-        "open_clip.create_model_from_pretrained",
-    }:
-        return "[0]"
-    return ""
-
-
-def _asks_for_info(node: ast.Call) -> bool:
-    return any(keyword.arg == "output_loading_info" for keyword in node.keywords)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from bitlens.source.knowledge import Function
-from bitlens.source.models import ModelUse
+from bitlens.source.library_models import ModelUse
 from bitlens.source.slicing.effects import COMPREHENSIONS, Definition, bound_names, effects
 from bitlens.source.slicing.scopes import LOOPS, Atom, exclusive
 from bitlens.source.slicing.views import Analysis, View
