@@ -37,6 +37,12 @@ def ids(text: str, marker: str) -> set[str]:
     return {offer.id for offer in offers(Analysis(Path("any.py").absolute(), text), Span(line, 8, line, 8))}
 
 
+def titles(text: str, line: int, id: str) -> list[str]:
+    """Of the offers with this id on a line."""
+    found = offers(Analysis(Path("any.py").absolute(), text), Span(line, 8, line, 8))
+    return [offer.title for offer in found if offer.id == id]
+
+
 def run(text: str) -> dict[str, Any]:
     names: dict[str, Any] = {"__name__": "__main__"}
     with contextlib.redirect_stdout(io.StringIO()):
@@ -207,17 +213,15 @@ def test_models_of_one_name_are_told_apart() -> None:
     """A client asks for an edit by its title."""
     makers = "".join(f"def {n}():\n    model = Net()\n    return model\n\n\n" for n in ("small", "large"))
     text = f"{HEAD}{NET}{makers}"
-    found = offers(Analysis(Path("any.py").absolute(), text), Span(7, 8, 7, 8))
-    titles = [offer.title for offer in found if offer.id == "quantize-layer.qint8"]
-    assert titles == [f"Quantize only `fc` of `model` to int8 (line {line})" for line in (14, 19)]
+    expected = [f"Quantize only `fc` of `model` to int8 (line {line})" for line in (14, 19)]
+    assert titles(text, 7, "quantize-layer.qint8") == expected
 
 
 def test_quantizations_of_one_name_are_told_apart() -> None:
     one = "model = Net()\nquantize(model, weights=qint8)\n"
     text = f"{HEAD}from optimum.quanto import qint8, quantize\n{NET}{one}{one}"
-    found = offers(Analysis(Path("any.py").absolute(), text), Span(8, 8, 8, 8))
-    titles = [offer.title for offer in found if offer.id == "exclude"]
-    assert titles == [f"Exclude `fc` from the quantization of `model` (line {line})" for line in (15, 17)]
+    expected = [f"Exclude `fc` from the quantization of `model` (line {line})" for line in (15, 17)]
+    assert titles(text, 8, "exclude") == expected
 
 
 def test_a_title_tells_how_many_layers_are_quantized() -> None:

@@ -165,14 +165,13 @@ class Streamer:
         rows = Rows(read, step.row, squares) if step.row else None
         blocks = Blocks(read)
         norm = rows.squared_norm() if rows else squares.sum().item()
-        changing = [scheme for scheme in step.schemes if not scheme.keeps(weight.dtype)]
-        casts = any(scheme.least is not None for scheme in changing)
+        casts = any(scheme.least is not None and not scheme.keeps(weight.dtype) for scheme in step.schemes)
         least = squares.amin().item() if casts else math.inf
         absmax = rows.absmax() if rows else read.absmax()
         nonfinite = 0 if math.isfinite(absmax) else int((~wide.isfinite()).sum())
         found = []
         for scheme in step.schemes:
-            if scheme not in changing:
+            if scheme.keeps(weight.dtype):
                 found.append(Sums(norm, 0.0, absmax, 0.0, nonfinite, 0, 0))
                 continue
             chunk = BlockChunk(read, scheme, weight, extremes)

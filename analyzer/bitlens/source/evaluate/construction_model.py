@@ -47,7 +47,8 @@ def to_model(construction: Construction) -> Model:
     for tensor in (tensor for layer in layers for tensor in layer.tensors):
         if tensor.kind == "parameter" and tensor.tied_to is None:
             dtypes[tensor.dtype] += _elements(tensor.shape)
-    elements = [t.elements for record in construction.modules for t in record.parameters if t.tied_to is None]
+    untied = (t for record in construction.modules for t in record.parameters if t.tied_to is None)
+    sized = all(parameter.elements is not None for parameter in untied)
     decided = all(line.certainty == "exact" or _weightless(line) for line in construction.lines)
     decided = decided and not any(map(_is_open, construction.modules))
     return Model(
@@ -57,7 +58,7 @@ def to_model(construction: Construction) -> Model:
         line=construction.line,
         weights="shapes",
         weights_from=construction.weights_from,
-        parameters=sum(layer.parameters for layer in layers) if decided and None not in elements else None,
+        parameters=sum(layer.parameters for layer in layers) if decided and sized else None,
         bytes=sum(layer.bytes for layer in layers) if decided and not missing["parameter"] else None,
         buffer_bytes=sum(layer.buffer_bytes for layer in layers) if not missing["buffer"] else None,
         dtypes=dict(dtypes),

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Callable
 
 from bitlens.worker.checkpoints.base import Checkpoint, CheckpointError, TensorInfo, element_count
 
