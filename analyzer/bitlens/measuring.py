@@ -13,7 +13,7 @@ from bitlens import __version__, interpreters, memory
 from bitlens.backends.hub import is_hub_id, snapshot
 from bitlens.collect import Collector
 from bitlens.measurement import Environment, Model, Report, SchemeResult
-from bitlens.problems import BitlensError, Problem
+from bitlens.problems import BitlensError, Problem, collected
 from bitlens.quantities import parse_size
 from bitlens.schemes import DEFAULT_IDS
 from bitlens.worker.wire import Job
@@ -180,7 +180,7 @@ def is_checkpoint(folder: Path) -> bool:
 
 def _program_jobs(files: list[Path], options: Options, base: Job) -> tuple[list[Job], list[Problem]]:
     # Reading programs imports a parser and an evaluator, which no checkpoint needs.
-    from bitlens.reading import collected, reading
+    from bitlens.reading import reading
     from bitlens.source.program import read
     from bitlens.statics import buildable
 

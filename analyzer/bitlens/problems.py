@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from typing import Literal
 
 Severity = Literal["error", "warning", "information"]
@@ -30,3 +32,15 @@ class BitlensError(Exception):
     def __init__(self, problem: Problem) -> None:
         super().__init__(problem.message)
         self.problem = problem
+
+
+@contextmanager
+def collected(problems: list[Problem]) -> Iterator[None]:
+    """One file that cannot be read takes no answer about the others away; what all have is told once, and
+    what was a warning only once, as the error that it became.
+    """
+    try:
+        yield
+    except BitlensError as error:
+        problems[:] = [one for one in problems if one != replace(error.problem, severity="warning")]
+        problems += [error.problem] if error.problem not in problems else []

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 from bitlens import __version__, interpreters, project
 from bitlens.cells import in_cells
 from bitlens.measurement import Environment, Model, Report
-from bitlens.problems import BitlensError, Problem, Severity
+from bitlens.problems import BitlensError, Problem, Severity, collected
 from bitlens.settings import resolve
 from bitlens.source.program import Program, discover, read
 from bitlens.source.store import LoweredStore
@@ -65,18 +63,6 @@ def reading(
     if wrong:
         raise BitlensError(Problem("bad-settings", wrong[0], where))
     return Reading(packages, store, settings.models, config)
-
-
-@contextmanager
-def collected(problems: list[Problem]) -> Iterator[None]:
-    """One file that cannot be read takes no answer about the others away; what all have is told once, and
-    what was a warning only once, as the error that it became.
-    """
-    try:
-        yield
-    except BitlensError as error:
-        problems[:] = [one for one in problems if one != replace(error.problem, severity="warning")]
-        problems += [error.problem] if error.problem not in problems else []
 
 
 def _models(program: Program, selection: str | None, how: Reading) -> tuple[list[Model], list[Problem]]:

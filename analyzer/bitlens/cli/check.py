@@ -20,7 +20,7 @@ from bitlens.cli.findings.checked import Checked, Located, located, shown_path
 from bitlens.cli.messages import FAILED, fail, problem_line
 from bitlens.cli.output import write
 from bitlens.numbers import Numbers
-from bitlens.problems import BitlensError, Problem
+from bitlens.problems import BitlensError, Problem, collected
 from bitlens.project import table
 from bitlens.rules import findings, rules, unknown
 from bitlens.settings import Settings, resolve
@@ -50,10 +50,8 @@ def run(arguments: argparse.Namespace) -> int:
     state = _Run(arguments, _selected(arguments))
     for path in dict.fromkeys(_files(state)):
         state.files.append(shown_path(path))
-        try:
+        with collected(state.problems):
             _check(path, state)
-        except BitlensError as error:
-            state.problems += [error.problem] if error.problem not in state.problems else []
     if arguments.write_baseline:
         baseline.save(state.found, arguments.write_baseline)
         state.accepted, state.found = len(state.found), []
